@@ -1,0 +1,1 @@
+"""The backend: catalogue, publisher, ingest, page."""
