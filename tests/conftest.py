@@ -29,7 +29,7 @@ def sql_server(database_engine: str) -> Iterator[SqlServer | None]:
         yield None
         return
     if database_engine == "mysql":
-        from tests.servers.mysql97 import mysql_server  # noqa: PLC0415 - fetching it is for those who ask
+        from tests.servers.mysql import mysql_server  # noqa: PLC0415 - fetching it is for those who ask
 
         server = mysql_server()
     else:

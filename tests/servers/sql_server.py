@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import pymysql
 
-from tests.servers.process import ServerStartError, ServerProcess, free_port
+from tests.servers.process import ServerProcess, ServerStartError, free_port
 
 ACCOUNT = "towline"
 PASSWORD = "only-on-loopback"
