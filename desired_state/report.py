@@ -9,6 +9,7 @@ from desired_state.contract import Verb
 from desired_state.document import Mode, State
 from desired_state.names import Digest, Epoch, HostName, Kind, Revision, ServiceName, Text, Timestamp, Version
 from desired_state.observed import Observation
+from desired_state.record import Recorded
 from desired_state.step import Held
 
 ConditionType = Literal["Ready", "Reconciling", "Stalled", "Suspended", "Stale"]
@@ -59,6 +60,8 @@ class ServiceStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     desired_version: Version | None = None
     health: HealthWord = "unknown"
     observation: Observation | None = None
+    recorded: Recorded | None = None
+    """What the host applied last, so that a plan made elsewhere starts from the same three sides."""
     changes: tuple[Change, ...] = ()
     """Still outstanding after the pass."""
     message: Text = ""
