@@ -1,0 +1,120 @@
+"""What people declare: services, hosts, packages. `problems.py` says what is wrong with them together."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from desired_state.document import Health, Limits, Mode, Seconds, State, Url, Value
+from desired_state.names import (
+    Digest,
+    FileName,
+    HostName,
+    Kind,
+    LabelKey,
+    LabelValue,
+    PackageName,
+    ParameterName,
+    Role,
+    ServiceName,
+    Text,
+    Timestamp,
+    Version,
+)
+
+
+class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which hosts get a service: those named, and those that carry all of the labels. Empty: none."""
+
+    hosts: tuple[HostName, ...] = ()
+    labels: dict[LabelKey, LabelValue] = {}
+
+
+class Override(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is different on one host. Parameters are merged over the service's own, key by key."""
+
+    version: Version | None = None
+    state: State | None = None
+    parameters: dict[ParameterName, Value] = {}
+    packages: dict[Role, PackageName] = {}
+
+
+class ServiceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One service of the fleet. `packages` names package entries (`<name>-<version>`) by their role."""
+
+    service: ServiceName
+    kind: Kind
+    version: Version
+    state: State = "running"
+    purge: bool = False
+    description: Text = ""
+    parameters: dict[ParameterName, Value] = {}
+    packages: dict[Role, PackageName] = {}
+    placement: Placement = Placement()
+    depends_on: tuple[ServiceName, ...] = ()
+    overrides: dict[HostName, Override] = {}
+    health: Health = Health()
+    monitoring: dict[ParameterName, Value] = {}
+
+
+class PackageEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One version of a program: its archive, its digest, and where it can be had. Named `<package>-<version>`."""
+
+    package: PackageName
+    version: Version
+    file: FileName
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+    size: Annotated[int, Meta(ge=1, le=1 << 40)]
+    urls: tuple[Url, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How services refer to it."""
+        return f"{self.package}-{self.version}"
+
+    @property
+    def digest(self) -> Digest:
+        """Its digest in the form that documents use."""
+        return f"sha256:{self.sha256}"
+
+
+class HostEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One host: its labels, how often it asks, and what its puller may do."""
+
+    host: HostName
+    description: Text = ""
+    labels: dict[LabelKey, LabelValue] = {}
+    mode: Mode = "enforce"
+    mode_reason: Text = ""
+    mode_until: Timestamp | None = None
+    poll_interval_s: Seconds = 60
+    limits: Limits = Limits()
+
+
+Entry = ServiceEntry | PackageEntry | HostEntry
+
+
+class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is declared, at one moment. Order carries no meaning."""
+
+    services: tuple[ServiceEntry, ...] = ()
+    packages: tuple[PackageEntry, ...] = ()
+    hosts: tuple[HostEntry, ...] = ()
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
+    """One thing that is wrong, where, and what to do. `pointer` is RFC 6901 into the catalogue or the request body."""
+
+    pointer: str
+    message: str
+    severity: str = "error"
+    """`error` refuses the whole; `warning` is told and lets it pass."""
+    file: str = ""
+    line: int = 0
+    """1-based; 0 where no line is known."""
+
+
+def selects(placement: Placement, host: HostEntry) -> bool:
+    """Whether a placement puts a service on that host."""
+    if host.host in placement.hosts:
+        return True
+    return bool(placement.labels) and all(host.labels.get(k) == v for k, v in placement.labels.items())
