@@ -20,6 +20,19 @@ MAX_SIGNATURES = 100
 """As in the reference implementation: checking signatures costs, and an attacker writes as many as are read."""
 _ED25519 = b"\x01"
 _DASH = "— "
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(y)
+    for y in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+"""y coordinates of the eight points of small order and their second encodings, sign bit cleared (RFC 8032's curve)."""
 
 
 class NoteRefused(ValueError):
@@ -66,9 +79,11 @@ class VerifierKey(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
-        """The key in its text form. Raises ValueError, also for a key id that does not belong to the key."""
+        """The key in its text form. Raises ValueError, also for a key id that does not belong, and for a weak key."""
         name, key_id, body = _key_parts(text, "verifier key")
         key = cls(name, body)
+        if is_weak(body):
+            raise ValueError(f"verifier key {name!r} is a point of small order: anybody can sign for it")
         if key.key_id.hex() != key_id:
             raise ValueError(f"verifier key {name!r}: its id is {key.key_id.hex()}, but it says {key_id}")
         return key
@@ -126,6 +141,11 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.verifier})"
+
+
+def is_weak(public: bytes) -> bool:
+    """Whether an Ed25519 public key is a point of small order, under which anybody makes signatures that pass."""
+    return public[:-1] + bytes([public[-1] & 0x7F]) in _SMALL_ORDER
 
 
 def sign(text: bytes, keys: Sequence[SigningKey]) -> bytes:
