@@ -3,7 +3,7 @@
 from desired_state.catalogue import Problem
 
 
-class Refused(Exception):  # noqa: N818 - named for what happens next
+class Refused(Exception):
     """What was asked for is not done, and asking again changes nothing: 4xx, or exit code 1 of a command."""
 
     status = 400
@@ -65,7 +65,7 @@ class Forbidden(Refused):
     title = "Not allowed"
 
 
-class TryLater(Exception):  # noqa: N818
+class TryLater(Exception):
     """Nothing was done, and the same request may succeed later: 503 with Retry-After, or exit code 75 of a command."""
 
     def __init__(self, detail: str, retry_after_s: int = 5) -> None:
@@ -75,5 +75,5 @@ class TryLater(Exception):  # noqa: N818
         self.retry_after_s = retry_after_s
 
 
-class Misconfigured(Exception):  # noqa: N818
+class Misconfigured(Exception):
     """The backend cannot start as it is configured: exit code 2 of a command."""
