@@ -42,5 +42,5 @@ def backoff_s(attempt: int, jitter: float) -> float:
     Full jitter, but never less than a tenth of the ceiling, so that a failing host is never busy.
     Source: M. Brooker, "Exponential Backoff And Jitter", 2015.
     """
-    ceiling = min(CAP_S, BASE_S * 2.0 ** (max(attempt, 1) - 1))
+    ceiling = min(CAP_S, BASE_S * 2.0 ** min(max(attempt, 1) - 1, 20))  # 2**1024 is no float
     return ceiling * (0.1 + 0.9 * jitter)
