@@ -82,7 +82,7 @@ def _fetch(apt_root: Path, suite: str, packages: tuple[str, ...]) -> list[Path]:
     (apt_root / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n")
     architecture = _run(["dpkg", "--print-architecture"]).strip()
     config = apt_root / "apt.conf"
-    # Of the machine's own configuration only how to reach the mirror (proxies, certificates): its hooks are for its root.
+    # Of the machine's own configuration only how to reach the mirror (proxies, certificates): its hooks stay out.
     reach = _run(["apt-config", "dump", "Acquire"])
     config.write_text(reach + _LINES.format(root=apt_root, architecture=architecture))
     environment = {**os.environ, "APT_CONFIG": str(config), "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}

@@ -48,6 +48,7 @@ class MySql:
             f"--user={getpass.getuser()}",
             f"--basedir={self._tree.path('usr')}",
             f"--datadir={folder / 'data'}",
+            f"--tmpdir={folder / 'tmp'}",
             f"--lc-messages-dir={self._tree.path('usr/share/mysql')}",
             # Compiled in is /var/lib/mysql-files, and mysqld aborts where that folder is missing.
             "--secure-file-priv=",

@@ -46,6 +46,8 @@ class SqlServer:
 
     def create(self) -> Self:
         """Make the data folder, start the server, and make the account that tests log in with."""
+        # A server that starts deletes every temporary table it finds in its tmpdir, also those of a neighbour.
+        (self.folder / "tmp").mkdir()
         self._log.touch()
         made = subprocess.run(
             self._engine.initialise(self.folder), capture_output=True, text=True, timeout=120, check=False
