@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from desired_state.change import Change
-from desired_state.document import Document, Service, Value
+from desired_state.diff import UP, as_text
+from desired_state.document import Document, Service
 from desired_state.names import Timestamp
 from desired_state.observed import Identity, Observation
 from desired_state.record import Recorded
 from desired_state.report import HealthWord, ServiceStatus, Status
-
-UP = ("running", "degraded")
 
 
 class Field(Struct, frozen=True, kw_only=True):
@@ -163,8 +162,3 @@ def _process(recorded: Recorded | None, seen: Observation | None, told: set[str]
 
 def _pid(identity: Identity | None) -> str:
     return f"pid {identity.pid}" if identity else ""
-
-
-def as_text(value: Value) -> str:
-    """A parameter's value as scripts see it."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
