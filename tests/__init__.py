@@ -1,0 +1,1 @@
+"""towline's tests. `nox -s tests` runs them against the installed wheel, `python -m pytest` against the checkout."""
