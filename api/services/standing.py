@@ -20,6 +20,7 @@ class Word(StrEnum):
     DRIFTED = "drifted"
     STALE = "stale"
     UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
     CONVERGING = "converging"
     NEVER_REPORTED = "never reported"
     SUSPENDED = "suspended"
@@ -60,7 +61,9 @@ class Said(Struct, frozen=True, kw_only=True):
     differences: int = 0
     """Changes still outstanding after its last pass."""
     epoch: int | None = None
+    accepted_revision: int | None = None
     applied_revision: int | None = None
+    """The revision that was reached last, and verified by looking."""
     digest: str = ""
     """Of the document it holds."""
     message: str = ""
@@ -108,7 +111,7 @@ def is_fresh(facts: Facts, now: datetime) -> bool:
 
 
 def on_newest(facts: Facts) -> bool:
-    """Whether the host holds exactly the newest document, applied it, and verified that by looking."""
+    """Whether the host holds exactly the newest document and has reached it. It may have drifted from it since."""
     said, published = facts.said, facts.published
     if said is None or published is None:
         return False
@@ -116,8 +119,13 @@ def on_newest(facts: Facts) -> bool:
         said.digest == published.digest
         and said.applied_revision == published.revision
         and said.epoch == published.epoch
-        and said.sync == "synced"
     )
+
+
+def has_drifted(said: Said) -> bool:
+    """Whether what differs is drift (it was as it should be once), and not a newer document on its way."""
+    reached = said.applied_revision is not None and said.applied_revision == said.accepted_revision
+    return said.differences > 0 and (reached or said.ready_reason == "Drifted")
 
 
 def standing(facts: Facts, now: datetime) -> Standing:
@@ -137,14 +145,14 @@ def standing(facts: Facts, now: datetime) -> Standing:
 def _by_evidence(facts: Facts, said: Said) -> Standing:
     if said.stalled or said.sync == "refused":
         return Standing(word=Word.FAILED, sentence=said.message or spaced(said.ready_reason) or "Needs a person.")
-    if not on_newest(facts):
-        return Standing(word=Word.CONVERGING, sentence=_behind(facts, said))
-    if said.differences:
+    if has_drifted(said):
         return Standing(word=Word.DRIFTED, sentence=said.message or _differs(said.differences))
+    if not on_newest(facts) or said.differences:
+        return Standing(word=Word.CONVERGING, sentence=_behind(facts, said))
     if said.health != "healthy":
         return Standing(word=Word.UNHEALTHY, sentence=said.message or f"Its health is {said.health}.")
-    if said.ready != "True":
-        return Standing(word=Word.CONVERGING, sentence=said.message or spaced(said.ready_reason) or "Not ready yet.")
+    if said.ready != "True" or said.sync != "synced":
+        return Standing(word=Word.UNKNOWN, sentence=said.message or spaced(said.ready_reason) or "It does not say.")
     return Standing(word=Word.CONVERGED, sentence=f"Revision {said.applied_revision} applied and verified.")
 
 
@@ -171,7 +179,7 @@ def _behind(facts: Facts, said: Said) -> str:
         return "No document has been published for it yet."
     applied = f"revision {said.applied_revision}" if said.applied_revision else "no revision"
     if said.applied_revision == facts.published.revision:
-        return f"Holds another document than the published revision {facts.published.revision}."
+        return f"Does not say that it is in revision {facts.published.revision} and no other."
     return f"Has {applied} applied; revision {facts.published.revision} is published."
 
 
