@@ -1,21 +1,16 @@
-"""Moments: in the database integer microseconds since 1970, everywhere else datetimes with a zone."""
+"""Moments as the database keeps them: integer microseconds since 1970-01-01 UTC."""
 
 from datetime import UTC, datetime, timedelta
 
-_START = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def to_us(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - _START) // _MICROSECOND
+def micros(moment: datetime) -> int:
+    """The moment, exactly. It must carry its zone."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
-def from_us(microseconds: int) -> datetime:
-    """The moment, in UTC."""
-    return _START + timedelta(microseconds=microseconds)
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
+def moment(value: int) -> datetime:
+    """The moment that `micros` made this number of, in UTC."""
+    return _EPOCH + timedelta(microseconds=value)

@@ -21,7 +21,7 @@ from api.models import (
     publication,
     trust,
 )
-from api.moments import from_us, to_us
+from api.moments import micros, moment
 from api.publish.bundle import Bundle
 from api.publish.issue import HostMode, Issued, Published
 from desired_state.catalogue import Catalogue, HostEntry, PackageEntry, ServiceEntry
@@ -75,7 +75,7 @@ async def modes(connection: AsyncConnection) -> dict[HostName, HostMode]:
     columns = (host_override.c.host, host_override.c.mode, host_override.c.reason, host_override.c.until_us)
     return {
         row.host: HostMode(
-            mode=row.mode, reason=row.reason, until=None if row.until_us is None else from_us(row.until_us)
+            mode=row.mode, reason=row.reason, until=None if row.until_us is None else moment(row.until_us)
         )
         for row in await connection.execute(select(*columns))
     }
@@ -95,8 +95,8 @@ async def published(connection: AsyncConnection) -> dict[HostName, Published]:
             revision=row.revision,
             epoch=row.epoch,
             content_digest=row.content_digest,
-            issued_at=from_us(row.issued_at_us),
-            expires_at=from_us(row.expires_at_us),
+            issued_at=moment(row.issued_at_us),
+            expires_at=moment(row.expires_at_us),
         )
         for row in await connection.execute(select(*columns))
     }
@@ -138,8 +138,8 @@ def _row(one: Issued) -> dict[str, Any]:
         "digest": one.digest,
         "content_digest": one.content_digest,
         "note": one.note,
-        "issued_at_us": to_us(one.issued_at),
-        "expires_at_us": to_us(one.expires_at),
+        "issued_at_us": micros(one.issued_at),
+        "expires_at_us": micros(one.expires_at),
     }
 
 

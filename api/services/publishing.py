@@ -6,14 +6,15 @@ documents are issued in one transaction, and what a target lacks is asked of the
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database import snapshot, transaction
-from api.moments import from_us, to_us, utc_now
+from api.moments import micros, moment
 from api.publish.bundle import Bundle, Scripts, make_bundle, merge_scripts
 from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_documents
 from api.publish.target import Target
@@ -39,7 +40,7 @@ class Publisher(Struct, frozen=True, kw_only=True):
     validity: timedelta
     targets: Sequence[Target] = ()
     lease_s: float = 15.0
-    now: Callable[[], datetime] = utc_now
+    now: Callable[[], datetime] = partial(datetime.now, UTC)
 
 
 class Publication(Struct, frozen=True, kw_only=True):
@@ -73,9 +74,9 @@ async def publish(engine: AsyncEngine, publisher: Publisher, *, verify: bool = F
         names = [target.name for target in publisher.targets]
         if look.settled and not verify and not await deliveries.lacking(connection, names):
             return look.settled
-    async with hold(engine, PUBLISHER, publisher.holder, lambda: to_us(publisher.now()), publisher.lease_s) as lease:
+    async with hold(engine, PUBLISHER, publisher.holder, lambda: micros(publisher.now()), publisher.lease_s) as lease:
         publication = await _issue(engine, publisher, lease)
-        done = [await deliver(engine, target, lease, lambda: to_us(publisher.now())) for target in publisher.targets]
+        done = [await deliver(engine, target, lease, lambda: micros(publisher.now())) for target in publisher.targets]
     return structs.replace(publication, deliveries=tuple(done))
 
 
@@ -103,7 +104,7 @@ async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
     stamp = await publications.modes_stamp(connection)
     inputs = _inputs(publisher, bundle, change_id, epoch, stamp)
     last = await publications.last_publication(connection)
-    same = last is not None and last.inputs == inputs and publisher.now() < from_us(last.due_us)
+    same = last is not None and last.inputs == inputs and publisher.now() < moment(last.due_us)
     settled = _as_before(last.orphans, last.refused) if last is not None and same else None
     return _Look(settled=settled, change_id=change_id, origin=origin, epoch=epoch, bundle=bundle, inputs=inputs)
 
@@ -141,7 +142,7 @@ async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Pub
 
 
 async def _store(connection: AsyncConnection, publisher: Publisher, look: _Look, issue: Issue) -> None:
-    at_us = to_us(publisher.now())
+    at_us = micros(publisher.now())
     if look.bundle is not None:
         await publications.store_bundle(connection, look.bundle, at_us)
     if issue.documents:
@@ -153,7 +154,7 @@ async def _store(connection: AsyncConnection, publisher: Publisher, look: _Look,
         change_id=look.change_id,
         inputs=look.inputs,
         documents=len(issue.documents),
-        due_us=to_us(issue.due_at),
+        due_us=micros(issue.due_at),
         orphans=msgspec.json.encode(issue.orphans),
         refused=msgspec.json.encode(dict(issue.refused)),
         holder=publisher.holder,
