@@ -28,11 +28,11 @@ TYPED = ["noxfile.py", ".ci", "tests/conftest.py", "tests/servers", "tests/packa
 def tests(session: nox.Session) -> None:
     """All tests, against the built and installed wheel. Arguments go to pytest: -- tests/core -k plan"""
     need_from_debian(session)
-    install_wheel(session, "api", "puller", groups=["tests", "demo"])
+    wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     arguments = session.posargs or ["tests"]
     # -P and --import-mode=importlib keep the checkout off sys.path: `import api` can only find the wheel's.
     pytest = ["python", "-P", "-m", "pytest", "-n", "2", "--dist", "loadgroup"]
-    session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel"})
+    session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel)})
 
 
 @nox.session
@@ -79,7 +79,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write .ci/constraints.txt anew, with the newest versions that pyproject.toml allows."""
+    """Write .ci/constraints.txt anew: the newest versions that the oldest Python (Debian 12: 3.11.2) can install."""
     extras = PROJECT["project"]["optional-dependencies"]
     install_groups(session, *extras, groups=list(PROJECT["dependency-groups"]), constrained=False)
     session.run("python", ".ci/lock.py", str(CONSTRAINTS))
@@ -94,8 +94,8 @@ def install_groups(session: nox.Session, *extras: str, groups: list[str], constr
     session.install(*(["--constraint", str(CONSTRAINTS)] if constrained else []), *wanted)
 
 
-def install_wheel(session: nox.Session, *extras: str, groups: list[str]) -> None:
-    """Build the wheel of this checkout and install it as a user gets it, with its dependencies as pinned."""
+def install_wheel(session: nox.Session, *extras: str, groups: list[str]) -> Path:
+    """Build the wheel of this checkout and install it as a user gets it; return the wheel."""
     install_groups(session, *extras, groups=["build", *groups])
     built = Path(session.virtualenv.location) / "wheel"
     shutil.rmtree(built, ignore_errors=True)
@@ -104,6 +104,7 @@ def install_wheel(session: nox.Session, *extras: str, groups: list[str]) -> None
     # The version does not change between two builds, so pip would keep the old one.
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install("--constraint", str(CONSTRAINTS), f"{wheel}[{','.join(extras)}]")
+    return wheel
 
 
 def tests_alone(session: nox.Session) -> Path:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.forward_proxy import ForwardProxy, forward_proxy
+from tests.servers.git_https import NAME, GitOverHttps, git_over_https
+from tests.servers.git_ssh import GitOverSsh, serve_git_over_ssh
 from tests.servers.mariadb import mariadb_server
 from tests.servers.sql_server import SqlServer
 
@@ -55,3 +58,25 @@ def durable_mariadb() -> Iterator[SqlServer]:
     server = mariadb_server(durable=True)
     yield server
     server.remove()
+
+
+@pytest.fixture
+def git_ssh(tmp_path: Path) -> Iterator[GitOverSsh]:
+    """An empty bare repository behind a real sshd, with keys and known_hosts lines."""
+    served = serve_git_over_ssh(tmp_path / "git-ssh")
+    yield served
+    served.process.stop()
+
+
+@pytest.fixture
+def git_https(tmp_path: Path) -> Iterator[GitOverHttps]:
+    """An empty bare repository over https with a private authority and basic auth."""
+    with git_over_https(tmp_path / "git-https") as served:
+        yield served
+
+
+@pytest.fixture
+def way_out() -> Iterator[ForwardProxy]:
+    """A forward proxy with basic auth that alone knows the name of git_https (url_behind_proxy)."""
+    with forward_proxy({NAME: "127.0.0.1"}) as proxy:
+        yield proxy

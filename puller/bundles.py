@@ -1,0 +1,226 @@
+"""The bundle of service scripts that a document pins: unpacked by rules stricter than tar's, and looked at before use.
+
+An archive holds regular files on one level and nothing else: no folder, no link, no device, no odd name, so there is
+nothing to traverse (tarfile's own filters have been escaped: CVE-2025-4517). Modes are ours. What lies on disk is
+compared with the archive, whose digest is in the signed document: a script changed by hand is never run.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import secrets
+import shutil
+import tarfile
+import zlib
+from collections.abc import Collection
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from desired_state.contract import BundleIndex
+from desired_state.names import FILE_PATTERN, Digest, digest_of, is_name
+from puller.durable_file import sync_folder, write_file
+from puller.ports import Stalled
+
+MAX_ARCHIVE_BYTES = 8 << 20
+MAX_UNPACKED_BYTES = 16 << 20
+MAX_FILES = 500
+INDEX = "kinds.json"
+
+_log = structlog.get_logger("towline.bundles")
+
+_Marks = tuple[int, int, int, int]
+
+
+class Bundle(Struct, frozen=True, kw_only=True):
+    """An unpacked bundle that was equal to its archive when it was opened; `check_bundle` says whether it still is."""
+
+    path: Path
+    digest: Digest
+    index: BundleIndex
+    files: dict[str, Digest]
+    """Each file's digest, taken from the verified archive."""
+    marks: dict[str, _Marks]
+    """What the file system said of each file when its content was compared."""
+
+
+class BundleDamaged(Exception):
+    """What lies on disk is not what the archive holds. Open the bundle again: that puts it right."""
+
+
+class Bundles:
+    """The folder `bundles/`: `<hex>/` unpacked."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, archive: Path, digest: Digest) -> Bundle:
+        """The bundle of that digest, unpacked from its archive where it is not there or not true. Raises Stalled."""
+        content = read_archive(archive, digest)
+        path = self._folder / digest.removeprefix("sha256:")
+        try:
+            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
+        except BundleDamaged as damage:
+            if path.exists():
+                _log.warning("bundle damaged on disk, unpacked again", digest=digest, reason=str(damage))
+            self._unpack(content, path)
+            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
+        return Bundle(
+            path=path,
+            digest=digest,
+            index=_read_index(content, digest),
+            files={name: digest_of(data) for name, data in content.items()},
+            marks=marks,
+        )
+
+    def _unpack(self, content: dict[str, bytes], path: Path) -> None:
+        self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        temporary = self._folder / f".{secrets.token_hex(8)}.tmp"
+        try:
+            temporary.mkdir(mode=0o755)
+            temporary.chmod(0o755)
+            for name, data in content.items():
+                write_file(temporary / name, data, mode=0o555 if name.endswith(".sh") else 0o444)
+            self._put(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_folder(self._folder)
+
+    def _put(self, temporary: Path, path: Path) -> None:
+        # A damaged one is moved away whole: a bash that still reads a script of it keeps reading the old file.
+        aside = self._folder / f".{secrets.token_hex(8)}.tmp"
+        if path.is_symlink() or path.exists():
+            path.replace(aside)
+        temporary.replace(path)
+        if aside.is_dir() and not aside.is_symlink():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink(missing_ok=True)
+
+    def sweep(self, used: Collection[Digest]) -> int:
+        """Removes every unpacked bundle that is not used, and what a crash left half made. Returns how many."""
+        keep = {digest.removeprefix("sha256:") for digest in used}
+        gone = [path for path in self._folder.iterdir() if path.name not in keep] if self._folder.is_dir() else []
+        for path in gone:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        return len(gone)
+
+
+def check_bundle(bundle: Bundle) -> None:
+    """Raises BundleDamaged when the folder is not what the archive holds. A stat per file while nothing was touched."""
+    _same_names(bundle.path, bundle.files)
+    for name, digest in bundle.files.items():
+        # ctime cannot be set back: content changed by hand always shows.
+        if _marks(bundle.path / name) != bundle.marks[name]:
+            _same_content(bundle.path / name, digest)
+
+
+def read_archive(archive: Path, digest: Digest) -> dict[str, bytes]:
+    """Names and bytes in a bundle's archive. Raises Stalled for another digest, and for anything but plain files."""
+    data = archive.read_bytes() if archive.stat().st_size <= MAX_ARCHIVE_BYTES else b""
+    if digest_of(data) != digest:
+        raise Stalled(
+            f"the bundle {archive.name} is not {digest} or larger than {MAX_ARCHIVE_BYTES} bytes; it is not used"
+        )
+    try:
+        with tarfile.open(fileobj=io.BytesIO(_decompressed(data)), mode="r:") as tar:
+            content = _members(tar)
+    except (tarfile.TarError, ValueError, OSError, EOFError, lzma.LZMAError, zlib.error, OverflowError) as error:
+        raise Stalled(f"the bundle {digest} is refused: {error}. Publish a sound one") from error
+    if INDEX not in content:
+        raise Stalled(f"the bundle {digest} is refused: it has no {INDEX}. Publish a sound one")
+    return content
+
+
+def _members(tar: tarfile.TarFile) -> dict[str, bytes]:
+    content: dict[str, bytes] = {}
+    for member in tar:
+        problem = _problem(member, content)
+        if problem:
+            raise ValueError(f"{member.name[:100]!r} {problem}")
+        file = tar.extractfile(member)
+        data = file.read() if file is not None else b""
+        if len(data) != member.size:
+            raise ValueError(f"{member.name!r} is cut short")
+        content[member.name] = data
+    return content
+
+
+def _problem(member: tarfile.TarInfo, content: dict[str, bytes]) -> str:
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
+        return "is not a regular file"
+    if not is_name(FILE_PATTERN, member.name):
+        return "is not a plain file name on one level"
+    if member.name in content:
+        return "is there twice"
+    return f"is one file too many: at most {MAX_FILES}" if len(content) >= MAX_FILES else ""
+
+
+def _decompressed(data: bytes) -> bytes:
+    """The plain archive, bounded before tarfile sees it: its headers alone can ask for gigabytes."""
+    with _reader(data) as reader:
+        plain = reader.read(MAX_UNPACKED_BYTES + 1)
+    if len(plain) > MAX_UNPACKED_BYTES:
+        raise ValueError(f"it is larger than {MAX_UNPACKED_BYTES} bytes unpacked")
+    return plain
+
+
+def _reader(data: bytes) -> io.BufferedIOBase:
+    if data.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=io.BytesIO(data))
+    if data.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMAFile(io.BytesIO(data))
+    if data.startswith(b"BZh"):
+        return bz2.BZ2File(io.BytesIO(data))
+    return io.BytesIO(data)
+
+
+def _read_index(content: dict[str, bytes], digest: Digest) -> BundleIndex:
+    try:
+        index = msgspec.json.decode(content[INDEX], type=BundleIndex, strict=True)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Stalled(f"the bundle {digest} is refused: {INDEX}: {error}. Publish one made by this version") from error
+    lost = sorted(kind for kind in index.kinds if f"{kind}ctl.sh" not in content)
+    if lost:
+        raise Stalled(f"the bundle {digest} is refused: {INDEX} names kinds without a script: {', '.join(lost)[:500]}")
+    return index
+
+
+def _compare(path: Path, files: dict[str, Digest]) -> dict[str, _Marks]:
+    _same_names(path, files)
+    for name, digest in files.items():
+        _same_content(path / name, digest)
+    return {name: _marks(path / name) for name in files}
+
+
+def _same_names(path: Path, files: Collection[str]) -> None:
+    try:
+        names = set() if path.is_symlink() else set(os.listdir(path))
+    except OSError as error:
+        raise BundleDamaged(f"{path}: {error.strerror}") from error
+    if names != set(files):
+        raise BundleDamaged(f"{path}: other files than in the archive: {sorted(names.symmetric_difference(files))[:5]}")
+
+
+def _same_content(path: Path, digest: Digest) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = sha256(file.read(MAX_UNPACKED_BYTES + 1)).hexdigest()
+    except OSError as error:
+        raise BundleDamaged(f"{path}: {error.strerror}") from error
+    if f"sha256:{found}" != digest:
+        raise BundleDamaged(f"{path}: its content is not what the archive holds")
+
+
+def _marks(path: Path) -> _Marks:
+    try:
+        facts = path.lstat()
+    except OSError as error:
+        raise BundleDamaged(f"{path}: {error.strerror}") from error
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns

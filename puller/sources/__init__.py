@@ -1,0 +1,1 @@
+"""Where documents come from: each source returns bytes, untrusted, and says where they came from."""
