@@ -79,7 +79,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write .ci/constraints.txt anew, with the newest versions that pyproject.toml allows."""
+    """Write .ci/constraints.txt anew: the newest versions that the oldest Python (Debian 12: 3.11.2) can install."""
     extras = PROJECT["project"]["optional-dependencies"]
     install_groups(session, *extras, groups=list(PROJECT["dependency-groups"]), constrained=False)
     session.run("python", ".ci/lock.py", str(CONSTRAINTS))

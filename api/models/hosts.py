@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index
 
-from api.models.columns import BODY, HASH, HOST, MICROS, NUMBER, SENTENCE, WORD, optional, required, table, text
+from api.models.columns import BODY, DIGEST, HOST, MICROS, NUMBER, SENTENCE, WORD, optional, required, table, text
 
 host_identity = table(
     "host_identity",
@@ -62,7 +62,7 @@ join_token = table(
     "join_token",
     required("id", WORD, primary_key=True),
     required("host", HOST),
-    required("secret_hash", HASH),
+    required("secret_hash", DIGEST),
     required("created_by", text(200)),
     required("created_us", MICROS),
     required("expires_us", MICROS),

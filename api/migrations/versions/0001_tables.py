@@ -94,7 +94,7 @@ def _hosts() -> None:
         "join_token",
         required("id", WORD, primary_key=True),
         required("host", HOST),
-        required("secret_hash", HASH),
+        required("secret_hash", DIGEST),
         required("created_by", text(200)),
         required("created_us", MICROS),
         required("expires_us", MICROS),
