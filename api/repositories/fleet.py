@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, RowMapping, Select, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.models import (
@@ -42,20 +42,29 @@ _NARROW = (
 )
 """What a standing needs: no bodies, so that ten thousand hosts are one short answer."""
 
+_IDENTITY = host_identity.c.host
 
-async def all_hosts(connection: AsyncConnection) -> Sequence[RowMapping]:
+
+async def all_hosts(connection: AsyncConnection) -> list[dict[str, Any]]:
     """Every host that is declared or enrolled, with its narrow columns; `body` is None where it is not declared."""
     declared = await connection.execute(_declared())
     enrolled = await connection.execute(_enrolled_only())
-    return [*declared.mappings(), *enrolled.mappings()]
+    return [dict(row) for found in (declared, enrolled) for row in found.mappings()]
 
 
-async def one_host(connection: AsyncConnection, host: str) -> RowMapping | None:
+async def one_host(connection: AsyncConnection, host: str) -> dict[str, Any] | None:
     """The same of one host; None where nobody declared or enrolled it."""
-    row = (await connection.execute(_declared().where(catalogue_entry.c.name == host))).mappings().first()
-    if row is not None:
-        return row
-    return (await connection.execute(_enrolled_only().where(host_identity.c.host == host))).mappings().first()
+    for question in (_declared().where(catalogue_entry.c.name == host), _enrolled_only().where(host == _IDENTITY)):
+        row = (await connection.execute(question)).mappings().first()
+        if row is not None:
+            return dict(row)
+    return None
+
+
+async def named_hosts(connection: AsyncConnection, hosts: Sequence[str]) -> list[dict[str, Any]]:
+    """The same of these declared hosts, by name."""
+    question = _declared().where(catalogue_entry.c.name.in_(hosts)).order_by(catalogue_entry.c.name)
+    return [dict(row) for row in (await connection.execute(question)).mappings()]
 
 
 def _declared() -> Select[Any]:
@@ -71,7 +80,7 @@ def _declared() -> Select[Any]:
 
 
 def _enrolled_only() -> Select[Any]:
-    name = host_identity.c.host
+    name = _IDENTITY
     declared = select(catalogue_entry.c.name).where(catalogue_entry.c.kind == "host", catalogue_entry.c.name == name)
     return (
         select(name.label("host"), catalogue_entry.c.body, *_NARROW)
@@ -96,7 +105,7 @@ async def notes(connection: AsyncConnection, hosts: Sequence[str]) -> dict[str, 
     return {row.host: row.note for row in await connection.execute(question)}
 
 
-async def runs(connection: AsyncConnection, host: str, *, before: int | None, limit: int) -> Sequence[Row[Any]]:
+async def runs(connection: AsyncConnection, host: str, *, before: int | None, limit: int) -> list[tuple[int, bytes]]:
     """Reports of a host that carry a run: (seq, body), newest first, below that sequence number."""
     question = (
         select(report.c.seq, report.c.body)
@@ -106,7 +115,7 @@ async def runs(connection: AsyncConnection, host: str, *, before: int | None, li
     )
     if before is not None:
         question = question.where(report.c.seq < before)
-    return (await connection.execute(question)).all()
+    return [(row.seq, row.body) for row in await connection.execute(question)]
 
 
 def _documents() -> Select[Any]:
@@ -125,18 +134,18 @@ def _documents() -> Select[Any]:
 
 async def documents(
     connection: AsyncConnection, host: str, *, before: int | None = None, limit: int
-) -> Sequence[RowMapping]:
+) -> list[dict[str, Any]]:
     """A host's documents without their bytes, newest first, each with the change it was made from."""
     question = _documents().where(document.c.host == host).order_by(document.c.revision.desc()).limit(limit)
     if before is not None:
         question = question.where(document.c.revision < before)
-    return (await connection.execute(question)).mappings().all()
+    return [dict(row) for row in (await connection.execute(question)).mappings()]
 
 
-async def documents_of_change(connection: AsyncConnection, change_id: int, *, limit: int) -> Sequence[RowMapping]:
+async def documents_of_change(connection: AsyncConnection, change_id: int, *, limit: int) -> list[dict[str, Any]]:
     """The documents that a change of the catalogue made."""
     question = _documents().where(document.c.change_id == change_id).order_by(document.c.host).limit(limit)
-    return (await connection.execute(question)).mappings().all()
+    return [dict(row) for row in (await connection.execute(question)).mappings()]
 
 
 async def document_note(connection: AsyncConnection, host: str, revision: int) -> bytes | None:

@@ -139,8 +139,8 @@ def loudest(status: Status) -> str:
     """The message of the condition that a person should read first."""
     by_type = {condition.type: condition for condition in status.conditions}
     for name in ("Stalled", "Suspended"):
-        if name in by_type and by_type[name].status == "True":  # type: ignore[index]
-            return by_type[name].message  # type: ignore[index]
+        if name in by_type and by_type[name].status == "True":
+            return by_type[name].message
     ready = by_type.get("Ready")
     return ready.message if ready is not None and ready.status != "True" else ""
 
@@ -162,9 +162,7 @@ def _told(line: Line, body: bytes | None, now: datetime) -> Line:
 def _published(row: Mapping[str, Any]) -> Published | None:
     if row["published_revision"] is None:
         return None
-    return Published(
-        epoch=row["published_epoch"], revision=row["published_revision"], digest=row["published_digest"]
-    )
+    return Published(epoch=row["published_epoch"], revision=row["published_revision"], digest=row["published_digest"])
 
 
 def _said(row: Mapping[str, Any], status: Status | None) -> Said | None:
