@@ -7,7 +7,9 @@ from msgspec import Struct
 from desired_state.contract import Effect
 from desired_state.names import ServiceName, Text
 
-Aspect = Literal["presence", "version", "package", "parameter", "configuration", "process", "adoption", "monitoring", "data", "kind"]
+Aspect = Literal[
+    "presence", "version", "package", "parameter", "configuration", "process", "adoption", "monitoring", "data", "kind"
+]
 Intent = Literal["intended", "corrective"]
 """Somebody asked for it; or it repairs drift."""
 

@@ -58,9 +58,7 @@ class Effect(StrEnum):
     RESTART = "restart"
 
 
-ParameterType = Literal[
-    "int", "size", "bool", "string", "enum", "port", "path", "duration", "peer", "text", "secret"
-]
+ParameterType = Literal["int", "size", "bool", "string", "enum", "port", "path", "duration", "peer", "text", "secret"]
 
 
 class Parameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -5,6 +5,7 @@ refuses whatever `encode` would not have written, so a document has one form onl
 no unknown word can hide in it).
 """
 
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -151,6 +152,15 @@ def _ill_formed(document: Document) -> str:
     for service in document.services:
         if service.purge and service.state != "absent":
             return f"purge goes with state absent only - at `$.services[{service.name}].purge`"
+        unknown = sorted(set(service.depends_on) - set(names))
+        if unknown:
+            return (
+                f"depends on {unknown[0]}, which is not in this document - at `$.services[{service.name}].depends_on`"
+            )
+    try:
+        TopologicalSorter({s.name: s.depends_on for s in document.services}).prepare()
+    except CycleError as error:
+        return f"services depend on each other in a circle ({' -> '.join(error.args[1])}) - at `$.services`"
     return ""
 
 

@@ -47,6 +47,7 @@ Timestamp = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(max_length=2000)]
 """A sentence for people."""
 
+
 def digest_of(data: bytes) -> str:
     """The digest of exact bytes, as documents and answers write it."""
     return f"sha256:{sha256(data).hexdigest()}"

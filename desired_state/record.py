@@ -15,9 +15,11 @@ class Recorded(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     kind: Kind
     version: Version
     state: State
-    """What was reached last: `running`, `stopped`, `adopted`; `absent` once uninstalled."""
-    parameters: dict[ParameterName, Value] = {}
-    """As they stand in the configuration on disk."""
+    """What was reached last: `running`, `stopped`; `absent` once uninstalled or given back."""
+    adopted: bool = False
+    """The process was somebody else's and was taken over as it ran."""
+    parameters: dict[ParameterName, str] = {}
+    """As they stand in the configuration on disk: as text, with the defaults of that time."""
     packages: dict[Role, Digest] = {}
     monitoring: dict[ParameterName, Value] = {}
     config: str = ""

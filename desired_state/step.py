@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from desired_state.change import Change, Intent
-from desired_state.contract import Verb
+from desired_state.contract import Effect, Verb
 from desired_state.names import Digest, Kind, Revision, ServiceName, Text
 
 
@@ -20,6 +20,8 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Steps that must have succeeded first."""
     interrupts: bool = False
     """A running service stops answering for a moment, or for good."""
+    leaves: Effect = Effect.NONE
+    """What a running process still waits for once this step is done (`configure` never restarts)."""
     removes: bool = False
     destroys: bool = False
     """Deletes data."""

@@ -1,0 +1,80 @@
+"""The open database: one connection, one thread, every transaction one function in one hop."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import aiosqlite
+
+from puller.store.schema import migrate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+BUSY_TIMEOUT_S = 10.0
+
+
+class Store(aiosqlite.Connection):
+    """The puller's database.
+
+    aiosqlite's own methods are one hop each: a task that is cancelled between two of them leaves a transaction open.
+    Here a whole transaction is one function that the database's thread runs to its end, whoever still waits for it.
+    """
+
+    async def transact(
+        self, question: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs `question` in one transaction, durable when this returns, undone when it raises."""
+
+        def run() -> T:
+            return _in_transaction(self._conn, "BEGIN IMMEDIATE", lambda: question(self._conn, *args, **kwargs))
+
+        result: T = await self._execute(run)  # type: ignore[no-untyped-call]
+        return result
+
+    async def read(
+        self, question: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs a question that writes nothing, on one consistent view."""
+
+        def run() -> T:
+            return _in_transaction(self._conn, "BEGIN", lambda: question(self._conn, *args, **kwargs))
+
+        result: T = await self._execute(run)  # type: ignore[no-untyped-call]
+        return result
+
+
+async def open_store(path: Path) -> Store:
+    """Opens the database for the one process that writes the record, and migrates it. Close it, or the exit hangs."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def connect() -> sqlite3.Connection:
+        db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        path.chmod(0o600)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        migrate(db)
+        return db
+
+    store = Store(connect, iter_chunk_size=64)
+    await store
+    return store
+
+
+def read_store(path: Path) -> sqlite3.Connection:
+    """The database as it is, for looking only: works beside a running puller, and with everything else down."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
+    )
+
+
+def _in_transaction(db: sqlite3.Connection, begin: str, run: Callable[[], T]) -> T:
+    db.execute(begin)
+    try:
+        result = run()
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has rolled it back already
+            db.execute("ROLLBACK")
+        raise
+    return result
