@@ -30,7 +30,7 @@ class MariaDb:
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             # Not every machine finds its own name.
-            "--skip-name-resolve",
+            "--force",
         ]
 
     def serve(self, folder: Path, *, durable: bool) -> list[str]:
