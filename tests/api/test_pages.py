@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 
 from api.principal import Role
 from tests.api.house import Answer, House, settings_for
+from tests.fakes import hostile
+from tests.fakes.fleet import PaperFleet
+from tests.fakes.hostile import PAYLOAD
 from tests.fakes.story import tell
 
 PAGES = (
@@ -49,10 +53,10 @@ class _Words(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
-        self.tags: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
 
     def handle_data(self, data: str) -> None:
         self.found.append(data)
@@ -265,3 +269,52 @@ def test_a_static_file_is_kept_for_ever_and_named_by_its_content(small_house: Ho
 def test_no_other_file_is_served(small_house: House, name: str) -> None:
     """Only the files of the folder, by their names."""
     assert 404 == small_house.ask("GET", f"/static/{name}", role=None).status
+
+
+HOSTILE = (
+    "/",
+    "/hosts/victim.ams",
+    "/hosts/victim.ams/documents/1",
+    "/services",
+    "/services/cache",
+    "/changes",
+    "/changes/1",
+    "/changes/2",
+    "/events",
+    "/invite",
+    f"/?q={quote(PAYLOAD)}",
+    f"/invite?host={quote(PAYLOAD)[:128]}",
+    f"/signin?next={quote(PAYLOAD)}",
+    f"/signin?token={quote(PAYLOAD)}",
+    f"/{quote(PAYLOAD, safe='')}",
+)
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A backend in which every text tries to become markup."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with House(settings_for(f"sqlite:///{folder / 'towline.db'}", folder)).open() as house:
+        house.run(lambda engine: hostile.tell(engine, PaperFleet(engine, house.time)))
+        yield house
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_no_text_becomes_markup(attacked: House, path: str) -> None:
+    """Whatever stands in the catalogue, in reports, in the log or in the address is shown as text."""
+    parser = _Words()
+    parser.feed(look(attacked, path).content.decode())
+    assert {"html", "body", "main"} <= {tag for tag, _ in parser.tags}
+    assert [] == [
+        (tag, attributes)
+        for tag, attributes in parser.tags
+        if any(name.startswith("on") for name in attributes)
+        or (tag in ("img", "script") and not attributes.get("src", "").startswith("/static/"))
+        or attributes.get("href", "").lower().startswith(("javascript:", "data:", "//"))
+    ]
+
+
+@pytest.mark.parametrize("path", HOSTILE[:10])
+def test_what_was_written_is_shown_as_it_was_written(attacked: House, path: str) -> None:
+    """Escaped, and not taken away: the reader sees that somebody tried."""
+    assert path == "/invite" or "<script>alert(1)</script>" in words(look(attacked, path))
