@@ -59,6 +59,13 @@ def compare(document: Document | None, status: Status | None) -> tuple[Compared,
     return tuple(_service(name, wanted.get(name), known.get(name)) for name in sorted(wanted.keys() | known.keys()))
 
 
+def compare_one(name: str, document: Document | None, status: Status | None) -> Compared:
+    """One service, also where neither side knows it."""
+    wanted = next((s for s in document.services if s.name == name), None) if document else None
+    known = next((s for s in status.services if s.name == name), None) if status else None
+    return _service(name, wanted, known)
+
+
 def _service(name: str, wanted: Service | None, known: ServiceStatus | None) -> Compared:
     seen = known.observation if known else None
     recorded = known.recorded if known else None
