@@ -1,5 +1,7 @@
-"""The audit log: every change, every refusal at the door. Appended, never changed; each line carries the hash of the one
-before, so that a line altered or taken out is noticed by `first_break`.
+"""The audit log: every change, every refusal at the door.
+
+Appended, never changed; each line carries the hash of the one before, so that a line altered or taken out is noticed by
+`first_break`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Sessions of browsers: an API token or a one-time link is exchanged for one; the server keeps it, a cookie names it."""
+"""Sessions of browsers: a token or a one-time link is exchanged for one; the server keeps it, a cookie names it."""
 
 import hmac
 from datetime import datetime, timedelta
