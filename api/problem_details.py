@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details, each with all problems and their JSON pointers."""
 
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 import structlog
@@ -34,7 +35,7 @@ def response(details: ProblemDetails, headers: dict[str, str] | None = None) -> 
     )
 
 
-def refused(request: Request[object, object, object], error: Refused) -> Response[bytes]:
+def refused(request: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
     """What was asked for is not done: 4xx."""
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
     details = ProblemDetails(
@@ -47,20 +48,20 @@ def refused(request: Request[object, object, object], error: Refused) -> Respons
     return response(details, headers)
 
 
-def later(request: Request[object, object, object], error: TryLater) -> Response[bytes]:
+def later(request: Request[Any, Any, Any], error: TryLater) -> Response[bytes]:
     """Nothing was done; the same request may succeed later: 503."""
     details = ProblemDetails(title="Try later", status=503, detail=error.detail, instance=request.url.path)
     return response(details, {"Retry-After": str(error.retry_after_s)})
 
 
-def of_litestar(request: Request[object, object, object], error: HTTPException) -> Response[bytes]:
+def of_litestar(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What the framework refused: no such route, a query parameter of another type, a body that is too large."""
     status = error.status_code
     problems: tuple[CatalogueProblem, ...] = ()
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         problems = tuple(
             CatalogueProblem(
-                pointer=pointer(str(one.get("source", "query")), *str(one.get("key", "")).split(".")),
+                pointer=pointer(_word(one.get("source", "query")), *str(one.get("key", "")).split(".")),
                 message=str(one.get("message", "")),
             )
             for one in error.extra
@@ -73,7 +74,7 @@ def of_litestar(request: Request[object, object, object], error: HTTPException) 
     return response(details, error.headers)
 
 
-def unexpected(request: Request[object, object, object], error: Exception) -> Response[bytes]:
+def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A fault of ours: the log has it, the answer tells nothing."""
     _log.exception("request failed", method=request.method, path=request.url.path, exc_info=error)
     details = ProblemDetails(
@@ -82,5 +83,15 @@ def unexpected(request: Request[object, object, object], error: Exception) -> Re
     return response(details)
 
 
-EXCEPTION_HANDLERS = {Refused: refused, TryLater: later, HTTPException: of_litestar, Exception: unexpected}
+EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
+    Refused: refused,
+    TryLater: later,
+    HTTPException: of_litestar,
+    Exception: unexpected,
+}
 """For the app."""
+
+
+def _word(source: object) -> str:
+    """Litestar names a parameter's source by an enumeration or by text."""
+    return str(getattr(source, "value", source))

@@ -1,6 +1,7 @@
 """The cookie that names a browser's session, and what an unsafe request must carry beside it."""
 
 import hmac
+from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Request
@@ -43,15 +44,15 @@ def no_cookie(*, secure: bool) -> Cookie:
     )
 
 
-def session_secret(connection: ASGIConnection[object, object, object, object], *, secure: bool) -> str:
+def session_secret(connection: ASGIConnection[Any, Any, Any, Any], *, secure: bool) -> str:
     """The session that a browser names; empty when it names none."""
     return connection.cookies.get(cookie_name(secure=secure), "")
 
 
-async def check_unsafe(request: Request[object, object, object], principal: Principal) -> None:
+async def check_unsafe(request: Request[Any, Any, Any], principal: Principal) -> None:
     """Passes when a browser's unsafe request was made by our own page. Raises Forbidden.
 
-    Two independent checks: the browser's word on where the request comes from, and a token that other sites cannot read.
+    Two independent checks: the browser's word on where it comes from, and a token that other sites cannot read.
     """
     if request.method in SAFE_METHODS:
         return
@@ -62,7 +63,7 @@ async def check_unsafe(request: Request[object, object, object], principal: Prin
         raise Forbidden("this request lacks the page's CSRF token; load the page again")
 
 
-def comes_from_here(request: Request[object, object, object]) -> bool:
+def comes_from_here(request: Request[Any, Any, Any]) -> bool:
     """Whether the browser says that our own page made this request (Sec-Fetch-Site, else Origin)."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
@@ -71,7 +72,7 @@ def comes_from_here(request: Request[object, object, object]) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
 
 
-async def _form_field(request: Request[object, object, object]) -> str:
+async def _form_field(request: Request[Any, Any, Any]) -> str:
     kind = request.content_type[0]
     if kind not in {RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART}:
         return ""
