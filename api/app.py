@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from api import version
 from api.backend import Backend, open_backend
-from api.controllers import catalogue, events, health, hosts, sign_in, tokens, trust
+from api.controllers import artifacts, catalogue, events, health, hosts, publishing, reports, sign_in, tokens, trust
 from api.guard import permitted, require_permissions
 from api.openapi import StructSchemas
 from api.principal import Permission, Principal
@@ -23,10 +23,13 @@ from api.settings import Settings
 from api.strict_request import MAX_BODY_BYTES, StrictRequest
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *artifacts.ROUTES,
     *catalogue.ROUTES,
     *events.ROUTES,
     *health.ROUTES,
     *hosts.ROUTES,
+    *publishing.ROUTES,
+    *reports.ROUTES,
     *sign_in.ROUTES,
     *tokens.ROUTES,
     *trust.ROUTES,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from api.pages.wording import FILTERS
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 HEADERS = {
-    # No inline script, no inline style, nothing from elsewhere: an escaped text that were not escaped still runs nothing.
+    # No inline script, no inline style, nothing from elsewhere: an escaped text that were not escaped runs nothing.
     "content-security-policy": (
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
     ),
@@ -36,7 +36,13 @@ class Person(Struct, frozen=True, kw_only=True):
 
 
 def render(
-    template: str, *, now: datetime, person: Person | None = None, csrf_token: str = "", section: str = "", **values: Any
+    template: str,
+    *,
+    now: datetime,
+    person: Person | None = None,
+    csrf_token: str = "",
+    section: str = "",
+    **values: Any,
 ) -> str:
     """One page. `section` is the entry of the navigation it belongs to."""
     page = _environment().get_template(template)
@@ -45,9 +51,17 @@ def render(
         person=person,
         csrf_token=csrf_token,
         section=section,
-        version=version("towline"),
+        version=_version(),
         **({"done": "", "wrong": None} | values),
     )
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("towline")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "from a checkout"
 
 
 @cache

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-
 from api.services.fleet import Asked, Count
 from api.services.host_detail import RunLine
 from api.services.standing import length
-from desired_state.diff import as_text
+from desired_state.parameters import as_text
+from desired_state.report import Condition
 
 STRIP_RUNS = 50
 STRIP_HEIGHT = 36
@@ -72,7 +72,9 @@ def bars(runs: Sequence[RunLine]) -> list[tuple[float, float, float, str, str]]:
     for index, line in enumerate(shown):
         height = round(8 + (STRIP_HEIGHT - 8) * (line.run.duration_ms / longest) ** 0.5, 1)
         title = f"{exact(line.run.started_at)}: {line.summary}, {millis(line.run.duration_ms)}"
-        found.append((index * 16.0, round(STRIP_HEIGHT - height, 1), height, "failed" if line.failed else "done", title))
+        found.append(
+            (index * 16.0, round(STRIP_HEIGHT - height, 1), height, "failed" if line.failed else "done", title)
+        )
     return found
 
 
@@ -88,7 +90,18 @@ def query(asked: Asked, **other: str) -> str:
     return urlencode({name: value for name, value in values.items() if value})
 
 
+def condition_shape(condition: Condition) -> str:
+    """The icon of a condition. Only Ready is good when it is true."""
+    if condition.status == "Unknown":
+        return "unknown"
+    if condition.type == "Ready":
+        return "converged" if condition.status == "True" else "unhealthy"
+    shapes = {"Reconciling": "converging", "Stalled": "failed", "Suspended": "suspended", "Stale": "stale"}
+    return shapes[condition.type] if condition.status == "True" else "no"
+
+
 FILTERS = {
+    "condition_shape": condition_shape,
     "ago": ago,
     "exact": exact,
     "machine": machine,

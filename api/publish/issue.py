@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from desired_state.render import content_digest, issue, render
+from desired_state.placement import services_by_host
+from desired_state.render import NotRenderable, content_digest, issue, render
 from msgspec import Struct, structs
 
 from desired_state.catalogue import Catalogue, HostEntry
@@ -89,17 +90,23 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
     documents: list[Issued] = []
     refused: dict[HostName, str] = {}
     due_at = now + terms.validity / 2
+    placed = services_by_host(snapshot.catalogue)
     for host in snapshot.catalogue.hosts:
         entry, ends = _with_mode(host, snapshot.modes.get(host.host), now)
         before = snapshot.published.get(host.host)
-        content = render(
-            snapshot.catalogue,
-            entry,
-            kinds=terms.kinds,
-            bundle=terms.bundle,
-            artifact_bases=terms.artifact_bases,
-            origin=snapshot.origin,
-        )
+        try:
+            content = render(
+                snapshot.catalogue,
+                entry,
+                kinds=terms.kinds,
+                bundle=terms.bundle,
+                artifact_bases=terms.artifact_bases,
+                origin=snapshot.origin,
+                services=placed.get(host.host, ()),
+            )
+        except NotRenderable as error:
+            refused[host.host] = str(error)
+            continue
         digest = content_digest(content)
         due_at = min(due_at, ends or due_at)
         if before and before.content_digest == digest and before.epoch == snapshot.epoch and now < before.due_at:

@@ -42,8 +42,6 @@ _NARROW = (
 )
 """What a standing needs: no bodies, so that ten thousand hosts are one short answer."""
 
-_IDENTITY = host_identity.c.host
-
 
 async def all_hosts(connection: AsyncConnection) -> list[dict[str, Any]]:
     """Every host that is declared or enrolled, with its narrow columns; `body` is None where it is not declared."""
@@ -54,7 +52,8 @@ async def all_hosts(connection: AsyncConnection) -> list[dict[str, Any]]:
 
 async def one_host(connection: AsyncConnection, host: str) -> dict[str, Any] | None:
     """The same of one host; None where nobody declared or enrolled it."""
-    for question in (_declared().where(catalogue_entry.c.name == host), _enrolled_only().where(host == _IDENTITY)):
+    declared = _declared().where(catalogue_entry.c.name == host)
+    for question in (declared, _enrolled_only().where(host_identity.c.host == host)):
         row = (await connection.execute(question)).mappings().first()
         if row is not None:
             return dict(row)
@@ -80,8 +79,7 @@ def _declared() -> Select[Any]:
 
 
 def _enrolled_only() -> Select[Any]:
-    name = _IDENTITY
-    declared = select(catalogue_entry.c.name).where(catalogue_entry.c.kind == "host", catalogue_entry.c.name == name)
+    name = host_identity.c.host
     return (
         select(name.label("host"), catalogue_entry.c.body, *_NARROW)
         .select_from(host_identity)
@@ -89,7 +87,7 @@ def _enrolled_only() -> Select[Any]:
         .outerjoin(host_status, host_status.c.host == name)
         .outerjoin(host_document, host_document.c.host == name)
         .outerjoin(host_override, host_override.c.host == name)
-        .where(~declared.exists())
+        .where(catalogue_entry.c.name.is_(None))
     )
 
 

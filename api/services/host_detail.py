@@ -1,7 +1,7 @@
 """Everything about one host: desired beside observed, conditions, runs, documents. Read only."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,11 +14,11 @@ from api.moments import moment
 from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare
 from api.services.fleet import Line, line_of
-from api.services.standing import is_fresh
+from api.services.standing import has_drifted, is_fresh, length, silence_limit_s
 from desired_state.document import Document, Origin, decode
 from desired_state.names import Timestamp
 from desired_state.note import parse_note
-from desired_state.report import Report, Run, Status
+from desired_state.report import Condition, Report, Run, Status
 
 RUNS = 10
 DOCUMENTS = 8
@@ -53,6 +53,8 @@ class HostDetail(Struct, frozen=True, kw_only=True):
     """`fresh`, `stale`, or `never heard of`: derived now, from the age of the evidence."""
     document: Document | None
     status: Status | None
+    conditions: tuple[Condition, ...]
+    """Those that the host reported, and Stale, which is derived now."""
     services: tuple[Compared, ...]
     runs: tuple[RunLine, ...]
     runs_after: int | None
@@ -64,6 +66,17 @@ class HostDetail(Struct, frozen=True, kw_only=True):
     def differences(self) -> int:
         """Fields that differ, over all services."""
         return sum(service.differences for service in self.services)
+
+    @property
+    def sync_told(self) -> str:
+        """The first axis in a few words."""
+        said, published = self.line.facts.said, self.line.facts.published
+        if said is None or said.applied_revision is None:
+            return "nothing applied yet"
+        if has_drifted(said):
+            return f"revision {said.applied_revision}, and differs from it since"
+        of = f" of {published.revision}" if published else ""
+        return f"revision {said.applied_revision}{of}"
 
 
 async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_before: int | None = None) -> HostDetail:
@@ -84,6 +97,7 @@ async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_bef
         freshness=freshness(line, now),
         document=document,
         status=status,
+        conditions=(*(status.conditions if status else ()), *stale_condition(line, now)),
         services=compare(document, status),
         runs=tuple(run_line(seq, body) for seq, body in runs[:RUNS]),
         runs_after=runs[RUNS - 1][0] if len(runs) > RUNS else None,
@@ -107,6 +121,20 @@ def freshness(line: Line, now: datetime) -> str:
     if line.facts.said is None:
         return "never heard of"
     return "fresh" if is_fresh(line.facts, now) else "stale"
+
+
+def stale_condition(line: Line, now: datetime) -> tuple[Condition, ...]:
+    """What a silent host cannot say of itself; nothing before it has said anything."""
+    said = line.facts.said
+    if said is None:
+        return ()
+    limit_s = silence_limit_s(line.facts.poll_interval_s)
+    if is_fresh(line.facts, now):
+        message = f"heard of within {length(limit_s)}"
+        return (Condition(type="Stale", status="False", reason="Fresh", message=message, since=said.seen_at),)
+    message = f"nothing was heard for more than {length(limit_s)}: is the host up, and does its way out work?"
+    since = said.seen_at + timedelta(seconds=limit_s)
+    return (Condition(type="Stale", status="True", reason="Silent", message=message, since=since),)
 
 
 def document_in(note: bytes) -> Document:

@@ -42,7 +42,8 @@ answer() {
 # deadline SECONDS: sets DEADLINE (of SECONDS) for wait_until; the caller's time limit comes first.
 declare -i DEADLINE=0
 deadline() {
-  local -i most=${TOWLINE_TIMEOUT_S:-3600}
+  local -i most=3600
+  [[ ! ${TOWLINE_TIMEOUT_S-} =~ ^[1-9][0-9]{0,5}$ ]] || most=$TOWLINE_TIMEOUT_S
   ((most = most > 5 ? most - 3 - SECONDS : 2))
   ((DEADLINE = SECONDS + ($1 < most ? $1 : most)))
 }

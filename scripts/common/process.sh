@@ -22,7 +22,7 @@ read_identity() {
   IDENTITY=()
   [[ -r $run/identity ]] || return 1
   while IFS='=' read -r key value; do IDENTITY[$key]=$value; done <"$run/identity"
-  [[ ${IDENTITY[pid]-} =~ ^[1-9][0-9]*$ && -n ${IDENTITY[start_time]-} && -n ${IDENTITY[boot_id]-} ]]
+  [[ ${IDENTITY[pid]-} =~ ^[1-9][0-9]*$ && ${IDENTITY[start_time]-} =~ ^[1-9][0-9]*$ && -n ${IDENTITY[boot_id]-} ]]
 }
 
 # alive: whether the process of IDENTITY is still that process. Looks at nothing but /proc.
