@@ -15,6 +15,7 @@ from api import version
 from api.backend import Backend, open_backend
 from api.controllers import artifacts, catalogue, events, health, hosts, publishing, reports, sign_in, tokens, trust
 from api.guard import permitted, require_permissions
+from api.openapi import StructSchemas
 from api.principal import Permission, Principal
 from api.problem_details import EXCEPTION_HANDLERS
 from api.security_headers import add_security_headers
@@ -65,6 +66,7 @@ def create_app(
         request_max_body_size=MAX_BODY_BYTES,
         lifespan=[lifespan],
         openapi_config=_openapi(),
+        plugins=[StructSchemas()],
         logging_config=None,
     )
     require_permissions(app.routes)
