@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -109,5 +110,5 @@ class GitSource:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
         loop.call_soon_threadsafe(what)
