@@ -33,6 +33,9 @@ class FakeHost:
     glances: int = 0
     running: int = 0
     most_running: int = 0
+    meet: int = 1
+    """The first calls wait for one another until so many run at once."""
+    met: asyncio.Event = field(default_factory=asyncio.Event)
     faults: dict[tuple[str, str], Script] = field(default_factory=dict)
     next_pid: int = 100
 
@@ -52,7 +55,9 @@ class FakeHost:
         self.calls.append((call.service, call.verb))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
-        await asyncio.sleep(0)
+        if self.running >= self.meet:
+            self.met.set()
+        await self.met.wait()
         self.running -= 1
         fault = self.faults.get((call.service, call.verb))
         if fault is not None:
