@@ -143,6 +143,11 @@ def test_loose_base64_is_malformed() -> None:
     assert "malformed" == refusal(loose, [ANNA], 1)
 
 
+def test_bytes_after_the_last_line_are_malformed() -> None:
+    """Nothing stands after the last whole line of a note."""
+    assert "malformed" == refusal(sign(TEXT, [ANNA]) + "— eve".encode(), [ANNA], 1)
+
+
 def test_truncation_at_every_byte_is_refused() -> None:
     """A note cut at any byte is refused."""
     whole = sign(TEXT, [ANNA, BERT])

@@ -24,7 +24,7 @@ from puller.store import Store, open_store
 from puller.trust_file import TrustFile
 from tests.core.publisher import HOST, note_of, trust_note
 from tests.fakes.clock import FakeClock
-from tests.fakes.host import FakeHost
+from tests.fakes.script_host import FakeHost
 from tests.fakes.transport import FakeSink, FakeSource
 
 VERBS = tuple(verb for verb in Verb if verb not in (Verb.META, Verb.DISCOVER, Verb.TAKE_OVER, Verb.RELEASE))

@@ -6,7 +6,7 @@ from pathlib import Path
 from desired_state.document import Limits
 from puller.store import modes
 from puller.store.modes import Suspension
-from tests.fakes.host import failing
+from tests.fakes.script_host import failing
 from tests.fakes.puller import FakePuller, condition, on_a_host, running
 
 

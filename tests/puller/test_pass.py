@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from desired_state.document import Limits
-from tests.fakes.host import failing
+from tests.fakes.script_host import failing
 from tests.fakes.puller import FakePuller, condition, on_a_host, running
 
 

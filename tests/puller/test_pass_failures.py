@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from puller.ports import Ended, Stalled, Unavailable
-from tests.fakes.host import failing
+from tests.fakes.script_host import failing
 from tests.fakes.puller import FakePuller, condition, on_a_host, package, running
 
 

@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# common.sh: what every kind script shares. Functions only; sourced, never run; nothing here decides.
+#
+# A kind script sets its tables (PARAMETERS, PACKAGES, VERBS ...), defines a function per verb, and ends with
+# `run_verb "$@"`. A function that fails says so by `fail CODE text`, which ends the call; so none of them is called
+# inside $(...). Those that have a result leave it in REPLY.
+
+LC_ALL=C # bytes are bytes, whatever the document holds
+COMMON="${BASH_SOURCE[0]%/*}"
+# shellcheck source=constant.sh
+. "$COMMON/constant.sh"
+# shellcheck source=common/answer.sh
+. "$COMMON/common/answer.sh"
+# shellcheck source=common/parameter.sh
+. "$COMMON/common/parameter.sh"
+# shellcheck source=common/meta.sh
+. "$COMMON/common/meta.sh"
+# shellcheck source=common/file.sh
+. "$COMMON/common/file.sh"
+# shellcheck source=common/package.sh
+. "$COMMON/common/package.sh"
+# shellcheck source=common/process.sh
+. "$COMMON/common/process.sh"
+# shellcheck source=common/keep.sh
+. "$COMMON/common/keep.sh"
+# shellcheck source=common/adopt.sh
+. "$COMMON/common/adopt.sh"
+# shellcheck source=common/probe.sh
+. "$COMMON/common/probe.sh"
+# shellcheck source=common/verb.sh
+. "$COMMON/common/verb.sh"

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# file.sh: files that are whole or not there, digests, and the one guarded way to remove a folder.
+
+# put FILE [MODE]: its standard input becomes the file, atomically and durably. Same bytes: nothing happens.
+put() {
+  local file=$1 mode=${2-0600} new="$1.new"
+  cat >"$new"
+  chmod "$mode" "$new"
+  if [[ -f $file && ! -L $file ]] && cmp -s "$new" "$file"; then
+    unlink "$new"
+    return 0
+  fi
+  sync "$new"
+  mv -fT "$new" "$file"
+  did "wrote $file"
+}
+
+# point LINK TARGET: the link leads to the target, by one rename.
+point() {
+  local -r link=$1 target=$2
+  [[ ! -L $link || $(readlink "$link") != "$target" ]] || return 0
+  ln -sfnT "$target" "$link.new"
+  mv -fT "$link.new" "$link"
+  did "$link leads to $target"
+}
+
+# remove_tree FOLDER: only a folder of towline's, at least two levels below the prefix, named without a detour.
+remove_tree() {
+  local -r folder=$1
+  local -r below=${folder#"$prefix"/}
+  [[ -n $prefix && $prefix == /?* && $folder == "$prefix"/* ]] || fail "$FAILED" "will not remove ${folder@Q}: not below the prefix"
+  [[ $below =~ ^(packages|services)/[A-Za-z0-9._+~-]+(/[A-Za-z0-9._+~-]+)*$ && /$folder/ != */../* && /$folder/ != */./* ]] ||
+    fail "$FAILED" "will not remove ${folder@Q}: not a folder of towline's"
+  [[ -e $folder || -L $folder ]] || return 0
+  [[ ! -L $folder ]] || fail "$FAILED" "will not remove ${folder@Q}: it is a link"
+  rm -rf --one-file-system -- "$folder"
+  did "removed $folder"
+}
+
+remove_file() { # remove_file FILE...: files and links, if they are there
+  local file
+  for file in "$@"; do
+    [[ -e $file || -L $file ]] || continue
+    unlink "$file"
+    did "removed $file"
+  done
+}
+
+# digests FILE...: sets DIGESTS to the sha256 of each, `missing` where there is no file. One process for all.
+declare -a DIGESTS=()
+digests() {
+  local file line
+  local -a there=()
+  DIGESTS=()
+  for file in "$@"; do [[ ! -r $file ]] || there+=("$file"); done
+  if ((${#there[@]})); then mapfile -t there < <(sha256sum -- "${there[@]}"); fi
+  for file in "$@"; do
+    if [[ -r $file && ${#there[@]} -gt 0 ]]; then
+      line=${there[0]#\\} # sha256sum marks an odd name by a backslash
+      DIGESTS+=("${line%% *}")
+      there=("${there[@]:1}")
+    else
+      DIGESTS+=(missing)
+    fi
+  done
+}
+
+# config_digest -> REPLY: over CONFIG_FILES, as the contract says. Extra files may ride along: DIGESTS holds them last.
+config_digest() {
+  local text
+  digests "${CONFIG_FILES[@]}" "$@"
+  printf -v text '%s\n' "${DIGESTS[@]:0:${#CONFIG_FILES[@]}}"
+  REPLY=$(sha256sum <<<"${text%$'\n'}")
+  REPLY="sha256:${REPLY%% *}"
+}
+
+# salt -> REPLY: 128 random bits that never leave the host. A configuration file with a secret carries them, so its
+# digest, which is reported, cannot be used to try out passwords.
+salt() {
+  if [[ ! -s $run/salt ]]; then
+    REPLY=$(od -An -N16 -tx1 /dev/urandom)
+    put "$run/salt" <<<"${REPLY//[[:space:]]/}"
+  fi
+  read -r REPLY <"$run/salt"
+}

@@ -1,0 +1,173 @@
+# shellcheck shell=bash
+# keep.sh: who keeps a service: systemd as root, a user's systemd, or nobody but its own session. No kind knows which.
+#
+# systemd is used where its unit names cannot collide: for the prefix /opt/towline as root, and for the user's own
+# prefix where that user's manager outlives the session (lingering). Everywhere else (containers, scratch prefixes)
+# a service leads its own session. The file $prefix/keeper with the word `root`, `user` or `plain` overrules this.
+
+keeper() { # -> REPLY: root, user or plain
+  local said='' home
+  if [[ -r $prefix/keeper ]]; then read -r said <"$prefix/keeper" || :; fi
+  case $said in root | user | plain) REPLY=$said && return 0 ;; esac
+  REPLY=plain
+  if ((UID == 0)); then
+    [[ $prefix != "$DEFAULT_PREFIX" || ! -d /run/systemd/system ]] || REPLY=root
+  elif [[ -S /run/user/$UID/systemd/private ]]; then
+    IFS=: read -r _ _ _ _ _ home _ < <(getent passwd "$UID")
+    [[ $prefix != "$home/$USER_PREFIX" || ! -e /var/lib/systemd/linger/$(id -un) ]] || REPLY=user
+  fi
+}
+
+unit_name() { REPLY="towline-$service.service"; }
+
+manager() { # systemctl of whoever keeps the service
+  keeper
+  if [[ $REPLY == user ]]; then
+    XDG_RUNTIME_DIR=/run/user/$UID systemctl --user "$@"
+  else
+    systemctl "$@"
+  fi
+}
+
+unit_folder() { # -> REPLY
+  local home
+  keeper
+  if [[ $REPLY == user ]]; then
+    IFS=: read -r _ _ _ _ _ home _ < <(getent passwd "$UID")
+    REPLY=$home/.config/systemd/user
+  else
+    REPLY=/etc/systemd/system
+  fi
+}
+
+# make_account: under systemd as root, a service runs as a user of its own. -> REPLY: its name, or nothing
+make_account() {
+  keeper
+  [[ $REPLY == root ]] || { REPLY='' && return 0; }
+  local account="towline-$service"
+  ((${#account} <= 32)) || account="towline-${account: -24}"
+  if ! getent passwd "$account" >/dev/null; then
+    useradd --system --no-create-home --home-dir "$service_dir" --shell /usr/sbin/nologin --user-group "$account"
+    did "made the account $account"
+  fi
+  REPLY=$account
+}
+
+# share FOLDER...: the service's account may read; own FOLDER...: it owns. Where there is no account, nothing.
+share() {
+  make_account
+  [[ -n $REPLY ]] || return 0
+  chgrp -R -- "$REPLY" "$@" && chmod -R g+rX -- "$@"
+}
+
+own() {
+  make_account
+  [[ -n $REPLY ]] || return 0
+  chown -R -- "$REPLY:$REPLY" "$@"
+}
+
+nul_file() { # nul_file FILE WORD...: the words, each ended by NUL
+  if (($# == 1)); then put "$1" </dev/null; else put "$1" < <(printf '%s\0' "${@:2}"); fi
+}
+
+# launch: starts what LAUNCH_COMMAND, LAUNCH_ENVIRONMENT and LAUNCH_FOLDER say, as our own.
+declare -a LAUNCH_COMMAND=() LAUNCH_ENVIRONMENT=()
+declare LAUNCH_FOLDER=/
+launch() {
+  local -r folder=$run/launch
+  mkdir -p "$folder" "$data" "$log_dir"
+  nul_file "$folder/command" "${LAUNCH_COMMAND[@]}"
+  nul_file "$folder/environment" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 "HOME=$data" \
+    ${LAUNCH_ENVIRONMENT[@]+"${LAUNCH_ENVIRONMENT[@]}"}
+  put "$folder/folder" <<<"$LAUNCH_FOLDER"
+  put "$folder/parameters" <"$run/parameters"
+  config_digest
+  relaunch "$folder" "config=$REPLY" "version=${INSTALLED[version]}"
+  [[ ! -e $run/adopted ]] || remove_tree "$run/adopted"
+}
+
+# relaunch FOLDER FACT...: starts what the folder describes; the way of an adopted process too.
+relaunch() {
+  local folder=$1
+  local -a facts=("${@:2}")
+  to_bytes "${PARAM[log_max_size]:-$LOG_MAX_BYTES}"
+  put "$folder/log" <<<"$REPLY ${PARAM[log_keep]:-$LOG_KEEP}"
+  put "$run/launcher.sh" 0700 <"$COMMON/common/launcher.sh"
+  unit_name && local -r unit=$REPLY
+  keeper
+  [[ $REPLY == plain ]] || facts+=("unit=$unit")
+  put "$folder/facts" < <(printf '%s\n' "${facts[@]}")
+  deadline "$START_TIMEOUT_S"
+  if [[ $REPLY == plain ]]; then
+    read_identity || :
+    clear_leftovers
+    env -i PATH=/usr/local/bin:/usr/bin:/bin setsid -f \
+      bash "$run/launcher.sh" become plain "$service_dir" "$folder" </dev/null >>"$log_dir/$service.log" 2>&1 9>&-
+    wait_until running || fail "$FAILED" "$service did not start: $(last_words)"
+  else
+    write_unit "$unit" "$folder"
+    manager enable --quiet "$unit"
+    manager restart "$unit" || fail "$FAILED" "$service did not start: $(last_words)"
+  fi
+  CHANGED=1
+}
+
+unit_text() { # unit_text LAUNCH_FOLDER: an adopted process has a file `account` there, and no limits that it had not
+  local folder=$1
+  printf '%s\n' '[Unit]' "Description=towline: $service ($KIND)" 'Wants=network-online.target' \
+    'After=network-online.target' '' '[Service]' 'Type=exec' \
+    "ExecStart=/bin/bash \"$run/launcher.sh\" become unit \"$service_dir\" \"$folder\"" \
+    "ExecStartPost=+/bin/bash \"$run/launcher.sh\" record \"$service_dir\" \"$folder\"" \
+    'Restart=always' 'RestartSec=2' 'KillMode=mixed' "TimeoutStopSec=$STOP_TIMEOUT_S" 'LimitNOFILE=65536'
+  make_account
+  if [[ -n $REPLY && ! -e $folder/account ]]; then
+    printf '%s\n' "User=$REPLY" 'UMask=0077' 'NoNewPrivileges=yes' 'PrivateTmp=yes' 'ProtectSystem=full' \
+      'ProtectHome=read-only' 'ProtectKernelTunables=yes' 'ProtectControlGroups=yes' 'RestrictSUIDSGID=yes'
+    ! declare -F unit_lines >/dev/null || unit_lines
+  fi
+  keeper
+  printf '%s\n' '' '[Install]' "WantedBy=$([[ $REPLY == user ]] && echo default.target || echo multi-user.target)"
+}
+
+write_unit() { # write_unit UNIT LAUNCH_FOLDER
+  local before=$CHANGED
+  share "$service_dir"
+  own "$data" "$log_dir"
+  unit_folder
+  mkdir -p "$REPLY"
+  CHANGED=0
+  put "$REPLY/$1" 0644 < <(unit_text "$2")
+  ((CHANGED == 0)) || manager daemon-reload
+  ((CHANGED |= before)) || :
+}
+
+# keep_stop SECONDS: the service's process, whoever keeps it.
+keep_stop() {
+  if read_identity && [[ -n ${IDENTITY[unit]-} ]]; then
+    manager disable --quiet --now "${IDENTITY[unit]}"
+    gone || fail "$FAILED" "process ${IDENTITY[pid]} did not end with its unit"
+    did "stopped ${IDENTITY[unit]}"
+  else
+    end_process "$1"
+    clear_leftovers
+  fi
+}
+
+clear_leftovers() {
+  deadline 3
+  wait_until end_leftovers TERM || wait_until end_leftovers KILL || pause 0.2
+}
+
+forget_unit() {
+  local folder unit
+  keeper && [[ $REPLY != plain ]] || return 0
+  unit_folder && folder=$REPLY
+  unit_name && unit=$REPLY
+  [[ -e $folder/$unit ]] || return 0
+  manager disable --quiet --now "$unit" || :
+  remove_file "$folder/$unit"
+  manager daemon-reload
+}
+
+# last_words: the end of the service's own output, for the reason of a failed start.
+last_words() { tail -n 4 "$log_dir/$service.log" 2>/dev/null | tr -c '[:print:]' ' ' | tail -c 400; }

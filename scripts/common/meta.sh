@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# meta.sh: the answer to `meta`, made from the kind's tables. Needs nothing of the host.
+#
+# PACKAGES has a line per role:  role | required or optional | help
+# VERBS has the verbs that the kind implements, each with its time limit in seconds.
+
+json_text() { # json_text TEXT -> REPLY
+  REPLY=${1//\\/\\\\}
+  REPLY="\"${REPLY//\"/\\\"}\""
+}
+
+json_list() { # json_list WORD... -> REPLY
+  local word all=''
+  for word in "$@"; do
+    json_text "$word"
+    all+=", $REPLY"
+  done
+  REPLY="[${all#, }]"
+}
+
+json_parameter() { # json_parameter NAME -> REPLY
+  local name=$1 type=${PARAMETER_TYPE[$1]} bounds=${PARAMETER_BOUNDS[$1]} text low high
+  local -a choices
+  text="{\"name\": \"$name\", \"type\": \"$type\""
+  if [[ ${PARAMETER_DEFAULT[$name]} == required ]]; then
+    text+=', "required": true'
+  elif [[ $type != secret ]]; then
+    json_text "${PARAMETER_DEFAULT[$name]}"
+    text+=", \"default\": $REPLY"
+  fi
+  if [[ $bounds == *..* ]]; then
+    low=${bounds%%..*} high=${bounds##*..}
+    if [[ -n $low ]] && bound_of "$type" "$low"; then text+=", \"min\": $REPLY"; fi
+    if [[ -n $high ]] && bound_of "$type" "$high"; then text+=", \"max\": $REPLY"; fi
+  elif [[ -n $bounds ]]; then
+    IFS=', ' read -ra choices <<<"$bounds"
+    json_list "${choices[@]}"
+    text+=", \"choices\": $REPLY"
+  fi
+  json_text "${PARAMETER_HELP[$name]}"
+  REPLY="$text, \"effect\": \"${PARAMETER_EFFECT[$name]}\", \"help\": $REPLY}"
+}
+
+json_packages() { # -> REPLY
+  local line role need help all=''
+  while IFS= read -r line; do
+    [[ -n $line ]] || continue
+    trim "${line%%|*}" && role=$REPLY line=${line#*|}
+    trim "${line%%|*}" && need=$REPLY
+    trim "${line#*|}" && help=$REPLY
+    json_text "$help"
+    all+=", {\"role\": \"$role\", \"required\": $([[ $need == required ]] && echo true || echo false), \"help\": $REPLY}"
+  done <<<"$PACKAGES"
+  REPLY="[${all#, }]"
+}
+
+meta() {
+  local name all='' verbs=''
+  local -a words
+  for name in "${PARAMETER_NAMES[@]}"; do
+    json_parameter "$name"
+    all+=$',\n  '"$REPLY"
+  done
+  read -rd '' -a words <<<"$VERBS" || :
+  for ((name = 0; name < ${#words[@]}; name += 2)); do
+    verbs+=", \"${words[name]}\": {\"timeout_s\": ${words[name + 1]}}"
+  done
+  printf '{"schema": "towline.meta/1", "kind": "%s", ' "$KIND"
+  json_text "$SUMMARY" && printf '"summary": %s, "holds_data": %s,\n' "$REPLY" "$HOLDS_DATA"
+  read -ra words <<<"$VERSIONS" && json_list ${words[@]+"${words[@]}"} && printf ' "versions": %s,\n' "$REPLY"
+  printf ' "parameters": [%s],\n' "${all#,}"
+  json_packages && printf ' "packages": %s,\n' "$REPLY"
+  read -ra words <<<"$PORTS" && json_list ${words[@]+"${words[@]}"} && printf ' "ports": %s,\n' "$REPLY"
+  printf ' "verbs": {%s}}\n' "${verbs#, }"
+}

@@ -1,0 +1,143 @@
+# shellcheck shell=bash
+# package.sh: from a package file to packages/<package>-<version>/, whole or not at all, and shared by services.
+
+# install_package ROLE LINK: unpacks the package of that role, unless it is in place, and points the service's link to it.
+install_package() {
+  local role=$1 link=$2 file name version digest
+  package_of "$role" || fail "$NOT_INSTALLED" "no package for the role $role"
+  local -r folder="$prefix/packages/$name"
+  if [[ -f $folder/.towline-package ]]; then
+    package_is "$folder" "$digest" ||
+      fail "$DOCUMENT_WRONG" "$folder was made from another file; a changed package needs another version"
+  else
+    unpack "$file" "$folder"
+  fi
+  point "$service_dir/$link" "../../packages/$name"
+}
+
+# package_of ROLE: sets file, name (of the folder), version and digest of the caller; false when there is none.
+package_of() {
+  local part="TOWLINE_PACKAGE_$1"
+  local -r file_variable=$part name_variable=${part}_NAME version_variable=${part}_VERSION digest_variable=${part}_DIGEST
+  [[ -n ${!file_variable-} ]] || return 1
+  file=${!file_variable} version=${!version_variable-} digest=${!digest_variable-} name=${!name_variable-}
+  [[ $name == *-"$version" ]] || name+="-$version"
+  [[ $name =~ ^[a-z0-9][A-Za-z0-9._+~-]*$ && $digest =~ ^sha256:[0-9a-f]{64}$ ]] ||
+    fail "$BAD_ARGUMENTS" "the package of role $1 has no proper name, version or digest"
+  [[ -f $file && -r $file ]] || fail "$NOT_INSTALLED" "the file of package $name cannot be read"
+}
+
+package_is() { # package_is FOLDER DIGEST
+  local digest
+  IFS='=' read -r _ digest <"$1/.towline-package" || :
+  [[ $digest == "$2" ]]
+}
+
+# unpack FILE FOLDER: beside its place, then one rename. What an earlier call left half done goes first.
+unpack() {
+  local file=$1 folder=$2 original="TOWLINE_PACKAGE_${role}_FILE"
+  local -r work="$prefix/packages/${folder##*/}.unpack"
+  original=${!original-${file##*/}}
+  remove_tree "$work"
+  mkdir -p "$work/tree"
+  case $original in
+    *.jar | *.war)
+      [[ $original =~ ^[A-Za-z0-9_][A-Za-z0-9._+~-]*$ ]] || fail "$BAD_ARGUMENTS" "the package's file name ${original@Q} is none"
+      cp -- "$file" "$work/tree/$original"
+      ;;
+    *)
+      archive_is_safe "$file"
+      tar -xf "$file" -C "$work/tree" --no-same-owner --no-same-permissions ||
+        fail "$DOCUMENT_WRONG" "${original} cannot be unpacked"
+      tree_is_safe "$work/tree"
+      ;;
+  esac
+  local -a top=("$work/tree"/*)
+  local root="$work/tree"
+  if ((${#top[@]} == 1)) && [[ -d ${top[0]} && ! -L ${top[0]} ]]; then root=${top[0]}; fi
+  chmod -R u+rwX,go+rX,go-w "$root"
+  printf 'digest=%s\n' "$digest" >"$root/.towline-package"
+  sync -f "$root"
+  mv -T "$root" "$folder"
+  did "installed $folder"
+  remove_tree "$work"
+}
+
+# archive_is_safe FILE: reads the table of contents before a byte is written. Refused: absolute names, "..", links
+# that lead out, members below a link, devices, setuid bits, and more than the bounds.
+readonly MEMBER='^(.)([^ ]{9,}) +[^ ]+ +([0-9]+) +[^ ]+ +[^ ]+ (.*)$' # mode, owner, size, date, time, name
+archive_is_safe() {
+  local mode size name target line problem=''
+  local -i members=0 bytes=0
+  local -A links=()
+  while IFS= read -r line; do
+    [[ $line =~ $MEMBER ]] || { problem="an odd member: $line"; break; }
+    mode=${BASH_REMATCH[1]}${BASH_REMATCH[2]} size=${BASH_REMATCH[3]} name=${BASH_REMATCH[4]} target=''
+    case $mode in
+      l*) target=${name#* -> } name=${name%% -> *} ;;
+      h*) target=/${name#* link to } name=${name%% link to *} ;;
+    esac
+    members+=1 bytes+=10#$size
+    member_is_safe || break
+    [[ $mode != l* ]] || links[${name%/}]=1
+    ((members <= ARCHIVE_MAX_MEMBERS)) || { problem="more than $ARCHIVE_MAX_MEMBERS members"; break; }
+    ((bytes <= ARCHIVE_MAX_BYTES)) || { problem="more than $ARCHIVE_MAX_BYTES bytes"; break; }
+  done < <(tar -tvf "$file" --numeric-owner --quoting-style=escape 2>/dev/null)
+  [[ -z $problem ]] || fail "$DOCUMENT_WRONG" "the archive is refused: $problem"
+  ((members)) || fail "$DOCUMENT_WRONG" "the archive is empty or no archive"
+}
+
+# One member, in the variables of archive_is_safe; sets problem.
+member_is_safe() {
+  local way=${name%/}
+  case $mode in
+    [!dlh-]*) problem="$name is neither file, folder nor link" ;;
+    *[sS]*) problem="$name has a setuid or setgid bit" ;;
+  esac
+  [[ $name != /* && /$name/ != */../* ]] || problem="$name leads out"
+  if [[ $mode == l* ]]; then
+    stays_inside "${name%/}" "$target" || problem="the link $name leads out to $target"
+  elif [[ $mode == h* ]]; then
+    [[ $target != //* && $target/ != */../* ]] || problem="the link $name leads out to $target"
+  fi
+  while [[ -z $problem && $way == */* ]]; do
+    way=${way%/*}
+    [[ -z ${links[$way]-} ]] || problem="$name lies below the link $way"
+  done
+  [[ -z $problem ]]
+}
+
+# stays_inside NAME TARGET: whether a relative link of that name keeps below the archive's top, word by word.
+stays_inside() {
+  local part
+  local -i depth=0
+  local -a parts
+  [[ $2 != /* ]] || return 1
+  IFS=/ read -ra parts <<<"${1%"${1##*/}"}$2"
+  for part in "${parts[@]}"; do
+    case $part in '' | .) ;; ..) ((depth -= 1)) || : ;; *) ((depth += 1)) ;; esac
+    ((depth >= 0)) || return 1
+  done
+}
+
+# tree_is_safe FOLDER: the same once more, on what really is there.
+tree_is_safe() {
+  local odd
+  odd=$(find "$1" \( ! -type f ! -type d ! -type l -o -perm /6000 -o -type l -lname '/*' \) -print -quit)
+  [[ -z $odd ]] || fail "$DOCUMENT_WRONG" "the archive is refused: ${odd#"$1"/}"
+}
+
+# release_packages LINK...: takes the service's links away, and a program that no other service uses.
+release_packages() {
+  local link folder
+  for link in "$@"; do
+    [[ -L $service_dir/$link ]] || continue
+    folder=$(readlink "$service_dir/$link")
+    remove_file "$service_dir/$link"
+    package_in_use "${folder##*/}" || remove_tree "$prefix/packages/${folder##*/}"
+  done
+}
+
+package_in_use() { # package_in_use NAME: by the link of any service
+  [[ -n $(find "$prefix/services" -mindepth 2 -maxdepth 2 -type l -lname "../../packages/$1" -print -quit) ]]
+}

@@ -1,0 +1,189 @@
+# shellcheck shell=bash
+# parameter.sh: a kind's table of parameters, and the values of one service.
+#
+# PARAMETERS has a line per parameter:  name | type | default | bounds | effect | help
+#   default   what a document that leaves it out gets; `required` means it may not
+#   bounds    LOW..HIGH (either may be missing) of a number, of a size in bytes, of a duration in seconds, else of the
+#             length; the choices of an enum, with commas
+#   effect    what a change needs before it takes hold: none, reload, restart
+# The same table makes `meta` and the checks, so they cannot differ.
+
+declare -a PARAMETER_NAMES=()
+declare -A PARAMETER_TYPE=() PARAMETER_DEFAULT=() PARAMETER_BOUNDS=() PARAMETER_EFFECT=() PARAMETER_HELP=()
+declare -A PARAM=()  # the values, by name; secrets are not in it
+declare -A SECRET=() # the files of the secrets, by name
+declare -a PROBLEMS=()
+
+trim() { # trim TEXT -> REPLY
+  REPLY="${1#"${1%%[![:space:]]*}"}"
+  REPLY="${REPLY%"${REPLY##*[![:space:]]}"}"
+}
+
+read_table() {
+  local line field name
+  local -a fields
+  while IFS= read -r line; do
+    [[ -n $line ]] || continue
+    fields=()
+    while [[ ${#fields[@]} -lt 5 ]]; do
+      field=${line%%|*} line=${line#*|}
+      trim "$field"
+      fields+=("$REPLY")
+    done
+    trim "$line"
+    name=${fields[0]}
+    PARAMETER_NAMES+=("$name")
+    PARAMETER_TYPE[$name]=${fields[1]} PARAMETER_DEFAULT[$name]=${fields[2]} PARAMETER_BOUNDS[$name]=${fields[3]}
+    PARAMETER_EFFECT[$name]=${fields[4]} PARAMETER_HELP[$name]=$REPLY
+  done <<<"$PARAMETERS"
+}
+
+problem() { PROBLEMS+=("parameter $1: ${2:0:200}"); }
+
+# to_bytes SIZE -> REPLY; 1kb is 1024 bytes, 1k is 1000, as Redis and the JVM's neighbours read it
+to_bytes() {
+  local text=${1,,}
+  [[ $text =~ ^([0-9]{1,15})(b|k|kb|m|mb|g|gb)?$ ]] || return 1
+  local -i number=$((10#${BASH_REMATCH[1]}))
+  case ${BASH_REMATCH[2]} in
+    k) number+=number*999 ;; kb) number+=number*1023 ;;
+    m) number+=number*999999 ;; mb) number+=number*1048575 ;;
+    g) number+=number*999999999 ;; gb) number+=number*1073741823 ;;
+  esac
+  REPLY=$number
+}
+
+to_seconds() { # to_seconds DURATION -> REPLY
+  [[ $1 =~ ^([0-9]{1,9})(s|m|h|d)?$ ]] || return 1
+  local -i number=$((10#${BASH_REMATCH[1]}))
+  case ${BASH_REMATCH[2]} in m) number+=number*59 ;; h) number+=number*3599 ;; d) number+=number*86399 ;; esac
+  REPLY=$number
+}
+
+# number_of TYPE VALUE -> REPLY: what the bounds are about, or failure where the grammar is not met.
+number_of() {
+  case $1 in
+    int | port)
+      [[ $2 =~ ^-?(0|[1-9][0-9]{0,17})$ ]] || return 1
+      REPLY=$2
+      ;;
+    size) to_bytes "$2" ;;
+    duration) to_seconds "$2" ;;
+    *)
+      local LC_ALL=C.UTF-8 # people and the document count characters
+      REPLY=${#2}
+      ;;
+  esac
+}
+
+readonly HOST_AND_PORT='^([A-Za-z0-9]([A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})$'
+
+# grammar_problem NAME VALUE: says so when the value is not of its type.
+grammar_problem() {
+  local name=$1 value=$2 type=${PARAMETER_TYPE[$1]} bare=${2//[$'\n\t']/}
+  case $type in
+    int) [[ $value =~ ^-?(0|[1-9][0-9]{0,17})$ ]] || problem "$name" "${value@Q} is not a whole number" ;;
+    port) number_of port "$value" && ((value >= 1 && value <= 65535)) || problem "$name" "${value@Q} is not a port" ;;
+    size) to_bytes "$value" || problem "$name" "${value@Q} is not a size such as 256mb" ;;
+    duration) to_seconds "$value" || problem "$name" "${value@Q} is not a duration such as 30s" ;;
+    bool) [[ $value == true || $value == false ]] || problem "$name" "${value@Q} is not true or false" ;;
+    peer) [[ $value =~ $HOST_AND_PORT && ${BASH_REMATCH[3]} -le 65535 ]] || problem "$name" "${value@Q} is not HOST:PORT" ;;
+    path) [[ $value == /* && $value != *[[:cntrl:]]* && /$value/ != */../* ]] || problem "$name" "${value@Q} is not an absolute path" ;;
+    enum) [[ ,${PARAMETER_BOUNDS[$name]//[[:space:]]/}, == *",$value,"* && $value != *,* ]] ||
+      problem "$name" "${value@Q} is none of ${PARAMETER_BOUNDS[$name]}" ;;
+    string) [[ $value != *[[:cntrl:]]* ]] || problem "$name" "has a line end or another control character" ;;
+    text) [[ $bare != *[[:cntrl:]]* ]] || problem "$name" "has a control character other than line end and tab" ;;
+  esac
+}
+
+bounds_problem() { # bounds_problem NAME VALUE
+  local name=$1 type=${PARAMETER_TYPE[$1]} bounds=${PARAMETER_BOUNDS[$1]} low high unit=''
+  [[ $bounds == *..* ]] || return 0
+  number_of "$type" "$2" || return 0
+  local -i number=$REPLY
+  low=${bounds%%..*} high=${bounds##*..}
+  case $type in int | port | size | duration) ;; *) unit=' characters' ;; esac
+  if [[ -n $low ]] && bound_of "$type" "$low" && ((number < REPLY)); then
+    problem "$name" "is below $low$unit"
+  elif [[ -n $high ]] && bound_of "$type" "$high" && ((number > REPLY)); then
+    problem "$name" "is above $high$unit"
+  fi
+}
+
+bound_of() { # bound_of TYPE TEXT -> REPLY: the number that a bound means
+  case $1 in size | duration) number_of "$1" "$2" ;; *) REPLY=$2 ;; esac
+}
+
+# wanted_parameters: the values that this call was given, checked whole before anything is touched.
+wanted_parameters() {
+  local name variable value
+  for variable in "${!TOWLINE_PARAM_@}" "${!TOWLINE_SECRET_@}"; do
+    name=${variable#TOWLINE_*_}
+    [[ -n ${PARAMETER_TYPE[$name]-} ]] || problem "$name" "$KIND has no such parameter"
+  done
+  for name in "${PARAMETER_NAMES[@]}"; do
+    if [[ ${PARAMETER_TYPE[$name]} == secret ]]; then
+      wanted_secret "$name"
+      continue
+    fi
+    variable=TOWLINE_PARAM_$name
+    value=${!variable-${PARAMETER_DEFAULT[$name]}}
+    if [[ -z ${!variable-} && ${PARAMETER_DEFAULT[$name]} == required ]]; then
+      problem "$name" "is missing"
+    elif [[ -n $value ]]; then # empty means: not given
+      grammar_problem "$name" "$value"
+      bounds_problem "$name" "$value"
+    fi
+    PARAM[$name]=$value
+  done
+  if declare -F parameters_fit >/dev/null && ((${#PROBLEMS[@]} == 0)); then parameters_fit; fi
+  refuse_problems
+}
+
+wanted_secret() {
+  local variable=TOWLINE_SECRET_$1
+  SECRET[$1]=${!variable-}
+  [[ -n ${SECRET[$1]} ]] || return 0
+  [[ -f ${SECRET[$1]} && -r ${SECRET[$1]} ]] || problem "$1" "its secret file cannot be read"
+}
+
+refuse_problems() {
+  local all
+  ((${#PROBLEMS[@]})) || return 0
+  printf -v all '%s; ' "${PROBLEMS[@]}"
+  fail "$DOCUMENT_WRONG" "${all%; }"
+}
+
+# secret_text NAME -> REPLY: the secret, without one line end at its end.
+secret_text() {
+  REPLY=''
+  [[ -n ${SECRET[$1]-} ]] || return 0
+  IFS= read -r -d '' REPLY <"${SECRET[$1]}" || :
+  REPLY=${REPLY%$'\n'}
+}
+
+# What configure recorded, for every verb that is not told (and for a person): run/parameters, a line per parameter,
+# with \n and \\ for line ends and backslashes. No secrets.
+record_parameters() {
+  local name value text=''
+  for name in "${PARAMETER_NAMES[@]}"; do
+    [[ ${PARAMETER_TYPE[$name]} != secret ]] || continue
+    value=${PARAM[$name]//\\/\\\\}
+    text+="$name=${value//$'\n'/\\n}"$'\n'
+  done
+  put "$run/parameters" <<<"${text%$'\n'}"
+}
+
+# recorded_parameters [FILE]: into PARAM; false when nothing is recorded. Names that the table no longer has are left out.
+recorded_parameters() {
+  local file=${1-$run/parameters} line name
+  for name in "${PARAMETER_NAMES[@]}"; do
+    PARAM[$name]=${PARAMETER_DEFAULT[$name]#required}
+  done
+  [[ -r $file ]] || return 1
+  while IFS= read -r line; do
+    name=${line%%=*}
+    [[ -n ${PARAMETER_TYPE[$name]-} ]] || continue
+    printf -v "PARAM[$name]" '%b' "${line#*=}"
+  done <"$file"
+}

@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# probe.sh: questions over TCP by bash alone, which costs no process. Every read has a time limit.
+
+# connect HOST PORT: opens LINE. Loopback and the host's own addresses answer at once.
+declare LINE=''
+connect() {
+  hang_up
+  { exec {LINE}<>"/dev/tcp/$1/$2"; } 2>/dev/null || { LINE='' && return 1; }
+}
+
+hang_up() {
+  [[ -z $LINE ]] || exec {LINE}>&-
+  LINE=''
+}
+
+# reachable ADDRESS -> REPLY: where to ask a service that listens on that address.
+reachable() {
+  case $1 in
+    '' | 0.0.0.0 | '*' | ::) REPLY=127.0.0.1 ;;
+    *) REPLY=${1#[} REPLY=${REPLY%]} ;;
+  esac
+}
+
+# http_get HOST PORT PATH: sets HTTP_STATUS, or nothing in it when there is no proper answer in time.
+declare HTTP_STATUS=''
+http_get() {
+  local status=''
+  HTTP_STATUS=''
+  connect "$1" "$2" || return 1
+  printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\nUser-Agent: towline\r\nConnection: close\r\n\r\n' "$3" "$1" "$2" >&"$LINE" || :
+  IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" status || :
+  hang_up
+  [[ $status =~ ^HTTP/1\.[01]\ ([1-5][0-9][0-9]) ]] && HTTP_STATUS=${BASH_REMATCH[1]}
+}
+
+# http_healthy HOST PORT PATH: an answer below 400; otherwise says why in REASON.
+http_healthy() {
+  if ! http_get "$1" "$2" "$3"; then
+    REASON="does not answer HTTP on port $2 within $PROBE_TIMEOUT_S s"
+  elif ((HTTP_STATUS >= 400)); then
+    REASON="answers HTTP $HTTP_STATUS to GET $3 on port $2"
+  else
+    return 0
+  fi
+  return 1
+}

@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# javactl.sh: a Java service, from a jar or an archive, or taken over while it runs. Healthy means: our process listens
+# on its port, and answers its health path by HTTP below 400.
+set -Eeuo pipefail
+umask 077
+here=${BASH_SOURCE[0]%"${0##*/}"}
+# shellcheck source=common.sh
+. "${here:-./}common.sh"
+
+KIND=java
+SUMMARY='A service on the Java virtual machine'
+HOLDS_DATA=true
+VERSIONS=''
+PORTS=port
+
+# name | type | default | bounds | effect | help
+PARAMETERS='
+port          | port     |                      |           | restart | Port that the service listens on; empty: none. {port} in arguments
+jar           | string   |                      | ..200     | restart | Jar to run, below the app package; empty: its only jar
+module        | string   |                      | ..200     | restart | Module to run instead of a jar, with or without /class
+main_class    | string   |                      | ..200     | restart | Class to run instead of a jar
+class_path    | string   | {home}/classes:{home}/lib/* | ..4000 | restart | Class path for main_class
+arguments     | text     |                      | ..8000    | restart | Arguments, with blanks between, or one a line. {home} {data} {etc} {port} {secret} are replaced
+max_heap      | size     | 256mb                | 2mb..     | restart | Most memory for objects (-Xmx)
+jvm_options   | text     |                      | ..8000    | restart | Options of the JVM, with blanks between, or one a line
+environment   | text     |                      | ..16000   | restart | Environment: NAME=value, one a line
+java          | path     | /usr/bin/java        |           | restart | Java of the host, where there is no jdk package
+secret        | secret   |                      |           | restart | Becomes the file {secret}, for properties or YAML that the service reads
+probe_host    | string   | 127.0.0.1            | 1..255    | none    | Address to ask for health
+health_path   | string   |                      | ..500     | none    | Path to ask by HTTP; empty: to listen on the port is enough
+log_max_size  | size     | 10mb                 | 4kb..10gb | restart | The log is turned over at this size
+log_keep      | int      | 5                    | 1..100    | restart | How many logs are kept
+start_timeout | duration | 90s                  | 1s..1h    | none    | How long the start may take
+stop_timeout  | duration | 30s                  | 1s..1h    | none    | How long an orderly end may take
+match         | string   |                      | ..500     | none    | For take_over: a part of the command line (a pattern; * and ? are wild)
+'
+PACKAGES='
+app | required | a jar, or an archive with jars, classes or modules
+jdk | optional | archive with bin/java
+'
+VERBS='
+meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  take_over 30
+release 30  uninstall 180  purge 120
+'
+
+service_files() {
+  CONFIG_FILES=("$etc/command" "$etc/environment" "$etc/secret")
+  LINKS=(current jdk)
+}
+
+parameters_fit() {
+  local line
+  local -a ways=(${PARAM[jar]:+jar} ${PARAM[module]:+module} ${PARAM[main_class]:+main_class})
+  ((${#ways[@]} <= 1)) || problem "${ways[1]}" "does not go with ${ways[0]}: only one of jar, module and main_class"
+  [[ -z ${PARAM[jar]} || /${PARAM[jar]}/ != */../* && ${PARAM[jar]} != /* ]] || problem jar 'leads out of the package'
+  [[ ${PARAM[module]} =~ ^[A-Za-z0-9_./$]*$ ]] || problem module 'is no name of a module'
+  [[ ${PARAM[main_class]} =~ ^[A-Za-z0-9_.$]*$ ]] || problem main_class 'is no name of a class'
+  [[ ${PARAM[health_path]} =~ ^(/[!-~]*)?$ ]] || problem health_path 'is no path of a URL'
+  [[ ${PARAM[probe_host]} =~ ^[A-Za-z0-9.:_-]+$ ]] || problem probe_host 'is no address'
+  [[ -z ${PARAM[health_path]} || -n ${PARAM[port]} ]] || problem health_path 'needs a port'
+  while IFS= read -r line; do
+    [[ -z $line || $line =~ ^[A-Za-z_][A-Za-z0-9_]*= && $line != TOWLINE_* ]] || problem environment "has a line that is not NAME=value: ${line%%=*}"
+  done <<<"${PARAM[environment]}"
+}
+
+install() {
+  make_folders
+  install_package app current
+  if [[ -n ${TOWLINE_PACKAGE_jdk-} ]]; then
+    install_package jdk jdk
+    "$service_dir/jdk/bin/java" -version >/dev/null 2>&1 || fail "$NOT_INSTALLED" 'the jdk package has no bin/java that runs on this host'
+  else
+    remove_file "$service_dir/jdk"
+    [[ -x ${PARAM[java]} ]] || fail "$NOT_INSTALLED" "no jdk package, and no Java at ${PARAM[java]}"
+  fi
+  installed_as "${TOWLINE_PACKAGE_app_VERSION:-unknown}"
+}
+
+# words TEXT -> WORDS: one a line where it has lines, else at blanks; then the names in braces. No quotes, no shell.
+declare -a WORDS=()
+words() {
+  local index
+  if [[ $1 == *$'\n'* ]]; then
+    mapfile -t WORDS <<<"${1%$'\n'}"
+  else
+    IFS=$' \t' read -ra WORDS <<<"$1"
+  fi
+  for index in "${!WORDS[@]}"; do
+    fill_in "${WORDS[index]}"
+    WORDS[index]=$REPLY
+    [[ -n $REPLY ]] || unset "WORDS[$index]"
+  done
+}
+
+fill_in() { # fill_in TEXT -> REPLY
+  REPLY=${1//'{home}'/"$current"}
+  REPLY=${REPLY//'{data}'/"$data"}
+  REPLY=${REPLY//'{etc}'/"$etc"}
+  REPLY=${REPLY//'{secret}'/"$etc/secret"}
+  REPLY=${REPLY//'{port}'/"${PARAM[port]}"}
+}
+
+# What java is told to run -> WORDS
+main_words() {
+  if [[ -n ${PARAM[module]} ]]; then
+    WORDS=(-m "${PARAM[module]}")
+  elif [[ -n ${PARAM[main_class]} ]]; then
+    fill_in "${PARAM[class_path]}"
+    WORDS=(-cp "$REPLY" "${PARAM[main_class]}")
+  elif [[ -n ${PARAM[jar]} ]]; then
+    WORDS=(-jar "$current/${PARAM[jar]}")
+  else
+    local -a jars=("$current"/*.jar)
+    [[ ${#jars[@]} -eq 1 && -f ${jars[0]} ]] || fail "$DOCUMENT_WRONG" 'parameter jar: the app package has not exactly one jar: say jar, module or main_class'
+    WORDS=(-jar "${jars[0]}")
+  fi
+}
+
+configure() {
+  local -a command
+  need_installed
+  make_folders
+  if [[ -L $service_dir/jdk ]]; then command=("$service_dir/jdk/bin/java"); else command=("${PARAM[java]}"); fi
+  to_bytes "${PARAM[max_heap]}" && command+=("-Xmx$REPLY")
+  words "${PARAM[jvm_options]}" && command+=(${WORDS[@]+"${WORDS[@]}"})
+  main_words && command+=("${WORDS[@]}")
+  words "${PARAM[arguments]}" && command+=(${WORDS[@]+"${WORDS[@]}"})
+  put "$etc/command" < <(printf '%s\n' "${command[@]}")
+  put "$etc/environment" < <(printf '%s' "${PARAM[environment]:+${PARAM[environment]%$'\n'}$'\n'}")
+  secret_text secret
+  if [[ -n $REPLY ]]; then
+    local -r text=$REPLY
+    salt
+    put "$etc/secret" < <(printf '# %s: makes the digest of this file say nothing about its text\n%s\n' "$REPLY" "$text")
+  else
+    remove_file "$etc/secret"
+  fi
+  configured
+}
+
+launch_command() {
+  mapfile -t LAUNCH_COMMAND <"$etc/command"
+  mapfile -t LAUNCH_ENVIRONMENT <"$etc/environment"
+  LAUNCH_FOLDER=$data
+}
+
+healthy() {
+  [[ -n ${PARAM[port]} ]] || return 0
+  listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
+  [[ -z ${PARAM[health_path]} ]] || http_healthy "${PARAM[probe_host]}" "${PARAM[port]}" "${PARAM[health_path]}"
+}
+
+is_instance() { [[ ${EXE##*/} == java ]]; }
+
+instance_name() { # -> REPLY: the jar, module or class of COMMAND
+  local index
+  for ((index = 1; index < ${#COMMAND[@]}; index++)); do
+    REPLY=${COMMAND[index]}
+    case $REPLY in
+      -jar | -m | --module) REPLY=${COMMAND[index + 1]-java} && REPLY=${REPLY##*/} && return 0 ;;
+      -cp | -classpath | --class-path | -p | --module-path | --add-modules | --add-opens | --add-exports) ((index += 1)) ;;
+      -*) ;;
+      *) return 0 ;;
+    esac
+  done
+  REPLY=java
+}
+
+run_verb "$@"

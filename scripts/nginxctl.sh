@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# nginxctl.sh: nginx with one site of its own: files, a page, or a proxy. Healthy means: our process listens on its port
+# and answers the health path by HTTP below 400.
+set -Eeuo pipefail
+umask 077
+here=${BASH_SOURCE[0]%"${0##*/}"}
+# shellcheck source=common.sh
+. "${here:-./}common.sh"
+
+KIND=nginx
+SUMMARY='nginx: a web server or a proxy'
+HOLDS_DATA=false
+VERSIONS='1'
+PORTS=port
+
+# name | type | default | bounds | effect | help
+PARAMETERS='
+port               | port   | 8080      |           | reload | Port to listen on
+bind               | string | 0.0.0.0   | 1..64     | reload | Address to listen on
+server_name        | string | _         | 1..500    | reload | Names of the site, with blanks between
+index_html         | text   | It works. | ..60000   | reload | The page, where there is neither a content package nor an upstream
+upstream           | peer   |           |           | reload | HOST:PORT to hand all requests to
+health_path        | string | /         | 1..500    | none   | Path to ask for health
+worker_processes   | int    | 1         | 1..256    | reload | Number of workers
+worker_connections | int    | 1024      | 16..65000 | reload | Most connections of one worker
+max_body_size      | size   | 1mb       | 0..       | reload | Largest request body
+gzip               | bool   | true      |           | reload | Compress what is text
+access_log         | bool   | true      |           | reload | A line per request in the log
+extra              | text   |           | ..8000    | reload | More directives for the server block, in the language of nginx; tested before they are used
+'
+PACKAGES='
+server  | required | archive with sbin/nginx or bin/nginx
+content | optional | archive with the files of the site
+'
+VERBS='
+meta 10  check_status 15  discover 15  install 300  configure 30  start 60  stop 60  restart 120  reload 30
+uninstall 120  purge 120
+'
+
+service_files() {
+  CONFIG_FILES=("$etc/nginx.conf" "$etc/html/index.html")
+  LINKS=(current content)
+}
+
+parameters_fit() {
+  [[ ${PARAM[bind]} =~ ^([0-9.]+|\[[0-9A-Fa-f:.]+\])$ ]] || problem bind 'is no address (IPv6 in brackets)'
+  [[ ${PARAM[server_name]} =~ ^[A-Za-z0-9._*\ -]+$ ]] || problem server_name 'has something else than names'
+  [[ ${PARAM[health_path]} =~ ^/[!-~]*$ ]] || problem health_path 'is no path of a URL'
+}
+
+program() { # -> REPLY
+  for REPLY in "$current"/{sbin/nginx,bin/nginx,nginx}; do
+    [[ ! -x $REPLY ]] || return 0
+  done
+  fail "$NOT_INSTALLED" 'the package has no sbin/nginx and no bin/nginx'
+}
+
+install() {
+  local words
+  make_folders
+  install_package server current
+  if [[ -n ${TOWLINE_PACKAGE_content-} ]]; then install_package content content; else remove_file "$service_dir/content"; fi
+  program
+  words=$("$REPLY" -v 2>&1) || fail "$NOT_INSTALLED" "$REPLY does not run on this host"
+  [[ $words =~ nginx/([0-9]+\.[0-9]+\.[0-9]+) ]] || fail "$DOCUMENT_WRONG" "nginx says no version: $words"
+  version_fits "${BASH_REMATCH[1]}"
+  installed_as "${BASH_REMATCH[1]}"
+}
+
+# The site: a proxy, the files of the content package, or the one page.
+site() {
+  if [[ -n ${PARAM[upstream]} ]]; then
+    printf '    location / {\n      proxy_pass http://%s;\n' "${PARAM[upstream]}"
+    printf '      proxy_set_header %s;\n' "Host \$host" "X-Forwarded-For \$proxy_add_x_forwarded_for"
+    printf '    }\n'
+  elif [[ -L $service_dir/content ]]; then
+    printf '    root "%s";\n' "$service_dir/content"
+  else
+    printf '    root "%s";\n' "$etc/html"
+  fi
+}
+
+configure() {
+  need_installed
+  make_folders
+  mkdir -p "$etc/html"
+  to_bytes "${PARAM[max_body_size]}" && local -r body=$REPLY
+  nginx_conf "$body" >"$etc/nginx.conf.wanted"
+  test_conf "$etc/nginx.conf.wanted"
+  put "$etc/nginx.conf" <"$etc/nginx.conf.wanted"
+  unlink "$etc/nginx.conf.wanted"
+  put "$etc/html/index.html" < <(printf '%s' "${PARAM[index_html]}")
+  configured
+}
+
+nginx_conf() {
+  cat <<CONF
+# Written by towline for the service $service; a change by hand is drift and is taken back.
+$(master_lines)
+daemon off;
+worker_processes ${PARAM[worker_processes]};
+pid "$data/nginx.pid";
+error_log stderr warn;
+events { worker_connections ${PARAM[worker_connections]}; }
+http {
+  types {
+    text/html html htm; text/css css; text/plain txt; application/javascript js mjs; application/json json;
+    image/svg+xml svg; image/png png; image/jpeg jpg jpeg; image/webp webp; image/x-icon ico; font/woff2 woff2;
+    application/wasm wasm; application/pdf pdf; text/xml xml;
+  }
+  default_type application/octet-stream;
+  access_log $(if [[ ${PARAM[access_log]} == true ]]; then echo /dev/stdout; else echo off; fi);
+  server_tokens off;
+  sendfile on;
+  gzip $(if [[ ${PARAM[gzip]} == true ]]; then echo on; else echo off; fi);
+  gzip_types text/css text/plain application/javascript application/json image/svg+xml;
+  client_max_body_size $1;
+  client_body_temp_path "$data/body";
+  proxy_temp_path "$data/proxy";
+  fastcgi_temp_path "$data/fastcgi";
+  uwsgi_temp_path "$data/uwsgi";
+  scgi_temp_path "$data/scgi";
+  server {
+    listen ${PARAM[bind]}:${PARAM[port]};
+    server_name ${PARAM[server_name]};
+$(site)
+    # extra:
+${PARAM[extra]}
+  }
+}
+CONF
+}
+
+# As root without an account of its own, the workers stay what the master is: their files are readable by nobody else.
+master_lines() {
+  make_account
+  if ((UID == 0)) && [[ -z $REPLY ]]; then echo 'user root root;'; else echo '# no user: the master is none that could change it'; fi
+}
+
+test_conf() { # test_conf FILE: what nginx itself refuses, the document gets back with nginx's words
+  local words
+  program
+  words=$("$REPLY" -t -q -p "$data" -c "$1" 2>&1 >/dev/null) && return 0
+  unlink "$1"
+  words=${words//"$1"/nginx.conf}
+  fail "$DOCUMENT_WRONG" "nginx refuses the configuration: ${words:0:400}"
+}
+
+launch_command() {
+  program
+  LAUNCH_COMMAND=("$REPLY" -p "$data" -c "$etc/nginx.conf")
+  LAUNCH_FOLDER=$data
+}
+
+unit_lines() { echo 'AmbientCapabilities=CAP_NET_BIND_SERVICE'; }
+
+healthy() {
+  listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
+  reachable "${PARAM[bind]}"
+  http_healthy "$REPLY" "${PARAM[port]}" "${PARAM[health_path]}"
+}
+
+# HUP, and then proof: a worker that was not there before. Where nginx cannot use what it read, it keeps its old ones.
+reload() {
+  need_installed
+  running || fail "$FAILED" "$service does not run"
+  config_digest
+  [[ ${IDENTITY[config]-} != "$REPLY" ]] || return 0
+  workers && local -r before=" ${WORKERS[*]} "
+  signal HUP
+  deadline 20
+  wait_until new_worker || fail "$FAILED" "nginx keeps its old configuration: $(last_words)"
+  wait_healthy 20
+  reloaded
+}
+
+declare -a WORKERS=()
+workers() { # sets WORKERS: the children of the master
+  local entry
+  WORKERS=()
+  for entry in /proc/[0-9]*; do
+    ! process_stat "${entry##*/}" || [[ $PARENT != "${IDENTITY[pid]}" ]] || WORKERS+=("${entry##*/}")
+  done
+}
+
+new_worker() {
+  local worker
+  workers
+  for worker in ${WORKERS[@]+"${WORKERS[@]}"}; do [[ $before == *" $worker "* ]] || return 0; done
+  return 1
+}
+
+is_instance() { [[ ${EXE##*/} == nginx && ${COMMAND[0]} != *'worker process'* ]]; } # for discover
+instance_name() { REPLY=nginx; }
+
+run_verb "$@"

@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# redisctl.sh: Redis and Valkey, as a primary or a replica. Healthy means: PING is answered, by the process that we
+# started, and its role is the declared one (a replica: with its link to the primary up).
+set -Eeuo pipefail
+umask 077
+here=${BASH_SOURCE[0]%"${0##*/}"}
+# shellcheck source=common.sh
+. "${here:-./}common.sh"
+
+KIND=redis
+SUMMARY='Redis and Valkey'
+HOLDS_DATA=true
+VERSIONS='5 6 7 8 9'
+PORTS=port
+
+# name | type | default | bounds | effect | help
+PARAMETERS='
+port             | port     | 6379           |           | restart | Port to listen on
+bind             | string   | 127.0.0.1      | 1..200    | restart | Addresses to listen on, with blanks between
+databases        | int      | 16             | 1..10000  | restart | Number of databases
+maxmemory        | size     | 256mb          | 1mb..     | reload  | Memory for data; what happens beyond it, maxmemory_policy says
+maxmemory_policy | enum     | noeviction     | noeviction, allkeys-lru, allkeys-lfu, allkeys-random, volatile-lru, volatile-lfu, volatile-random, volatile-ttl | reload | Which keys go when the memory is full
+save             | string   | 3600 1 300 100 | ..100     | reload  | Snapshots: pairs of seconds and changes; empty for none
+appendonly       | bool     | false          |           | reload  | Keep a log of every change, for durability
+timeout          | duration | 0s             |           | reload  | Close the connection of a client that is silent for so long; 0s for never
+maxclients       | int      | 10000          | 1..100000 | reload  | Most clients at a time
+loglevel         | enum     | notice         | debug, verbose, notice, warning | reload | How much is written to the log
+replica_of       | peer     |                |           | reload  | HOST:PORT of the primary; empty: this one is the primary
+password         | secret   |                |           | restart | Clients must send it; a replica sends it to its primary
+start_timeout    | duration | 60s            | 1s..1h    | none    | How long loading the data may take
+stop_timeout     | duration | 60s            | 1s..1h    | none    | How long saving the data may take
+'
+PACKAGES='
+server | required | archive with bin/redis-server or bin/valkey-server
+'
+VERBS='
+meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  reload 30
+uninstall 180  purge 120
+'
+
+service_files() {
+  CONFIG_FILES=("$etc/redis.conf" "$etc/password.conf")
+  LINKS=(current)
+}
+
+parameters_fit() {
+  [[ ${PARAM[bind]} =~ ^[0-9A-Fa-f.:*\ -]+$ ]] || problem bind "has something else than addresses"
+  [[ ${PARAM[save]} =~ ^([1-9][0-9]{0,9}\ +[1-9][0-9]{0,9}\ *)*$ ]] || problem save "is not pairs of seconds and changes"
+  secret_text password
+  [[ $REPLY != *[[:cntrl:]]* ]] || problem password "has a line end or another control character"
+  ((${#REPLY} <= 512)) || problem password "is longer than 512 bytes"
+}
+
+# program [FOLDER] -> REPLY: the server of the package in use.
+program() {
+  for REPLY in "${1-$current}"/bin/{valkey,redis}-server "${1-$current}"/{valkey,redis}-server; do
+    [[ ! -x $REPLY ]] || return 0
+  done
+  fail "$NOT_INSTALLED" 'the package has no bin/redis-server and no bin/valkey-server'
+}
+
+install() {
+  local words
+  make_folders
+  install_package server current
+  program
+  words=$("$REPLY" --version) || fail "$NOT_INSTALLED" "$REPLY does not run on this host"
+  [[ $words =~ v=([0-9]+\.[0-9]+\.[0-9]+) ]] || fail "$DOCUMENT_WRONG" "the server says no version: $words"
+  version_fits "${BASH_REMATCH[1]}"
+  installed_as "${BASH_REMATCH[1]}"
+}
+
+configure() {
+  make_folders
+  to_bytes "${PARAM[maxmemory]}" && local -r bytes=$REPLY
+  to_seconds "${PARAM[timeout]}" && local -r silence=$REPLY
+  put "$etc/redis.conf" <<CONF
+# Written by towline for the service $service; a change by hand is drift and is taken back.
+bind ${PARAM[bind]}
+port ${PARAM[port]}
+databases ${PARAM[databases]}
+maxclients ${PARAM[maxclients]}
+timeout $silence
+maxmemory $bytes
+maxmemory-policy ${PARAM[maxmemory_policy]}
+save "${PARAM[save]}"
+appendonly $(yes_no appendonly)
+loglevel ${PARAM[loglevel]}
+logfile ""
+daemonize no
+dir "$data"
+dbfilename dump.rdb
+${PARAM[replica_of]:+replicaof ${PARAM[replica_of]%:*} ${PARAM[replica_of]##*:}}
+include "$etc/password.conf"
+CONF
+  password_conf
+  configured
+}
+
+yes_no() { if [[ ${PARAM[$1]} == true ]]; then echo yes; else echo no; fi; }
+
+# In a file of its own: the only place where the password stands.
+password_conf() {
+  local password text
+  secret_text password && password=${REPLY//\\/\\\\} password=${password//\"/\\\"}
+  salt
+  text="# $REPLY: makes the digest of this file say nothing about the password"
+  [[ -z $password ]] || text+=$'\n'"requirepass \"$password\""$'\n'"masterauth \"$password\""
+  put "$etc/password.conf" < <(printf '%s\n' "$text") # never by a here-document: it may be a file in /tmp
+}
+
+configured_password() { # -> REPLY
+  local line
+  REPLY=''
+  while IFS= read -r line; do
+    [[ $line == requirepass* ]] || continue
+    line=${line#requirepass \"}
+    line=${line%\"} line=${line//$'\\\\'/$'\1'} line=${line//$'\\"'/'"'} # a password has no control characters
+    REPLY=${line//$'\1'/$'\\'}
+  done <"$etc/password.conf"
+}
+
+launch_command() {
+  program
+  LAUNCH_COMMAND=("$REPLY" "$etc/redis.conf")
+  LAUNCH_FOLDER=$data
+}
+
+# talk: opens the connection, and says the password on it.
+talk() {
+  local -a addresses
+  read -ra addresses <<<"${PARAM[bind]}"
+  reachable "${addresses[0]#-}"
+  connect "$REPLY" "${PARAM[port]}" || { REPLY="nothing answers on port ${PARAM[port]}" && return 1; }
+  configured_password
+  [[ -z $REPLY ]] || ask AUTH "$REPLY"
+}
+
+# ask WORD...: one command in Redis' protocol. REPLY is its answer; false when it is an error or none in time.
+ask() {
+  local word line='' request
+  printf -v request '*%s\r\n' "$#"
+  for word in "$@"; do printf -v line '$%s\r\n%s\r\n' "${#word}" "$word" && request+=$line; done
+  printf '%s' "$request" >&"$LINE" || :
+  IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" line || { REPLY="no answer to $1 within $PROBE_TIMEOUT_S s" && return 1; }
+  line=${line%$'\r'}
+  REPLY=${line:1}
+  case $line in
+    +* | :*) ;;
+    \$*) IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" -N "$((${line:1} + 2))" REPLY && REPLY=${REPLY%$'\r\n'} ;;
+    *) return 1 ;;
+  esac
+}
+
+healthy() {
+  listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
+  talk || { REASON=$REPLY && return 1; }
+  ask PING || { REASON="answers ${REPLY:0:100} to PING" && return 1; }
+  [[ $REPLY == PONG ]] || { REASON="answers ${REPLY:0:100} to PING" && return 1; }
+  ask INFO replication || { REASON="answers ${REPLY:0:100} to INFO" && return 1; }
+  hang_up
+  role_is_wanted
+}
+
+role_is_wanted() { # of the answer in REPLY
+  local wanted=master
+  [[ -z ${PARAM[replica_of]} ]] || wanted=slave
+  [[ $REPLY =~ role:([a-z]+) ]] || { REASON='tells no role' && return 1; }
+  [[ ${BASH_REMATCH[1]} == "$wanted" ]] || { REASON="is ${BASH_REMATCH[1]}, should be $wanted" && return 1; }
+  [[ $wanted == master || $REPLY == *master_link_status:up* ]] || { REASON="has no link to its primary ${PARAM[replica_of]}" && return 1; }
+}
+
+# Asked of the running process, without a restart and without a break for its clients.
+reload() {
+  need_installed
+  running || fail "$FAILED" "$service does not run"
+  ! needs_restart || fail "$NOT_INSTALLED" "needs a restart, not a reload: $REPLY"
+  talk || fail "$FAILED" "$REPLY"
+  to_bytes "${PARAM[maxmemory]}" && told maxmemory "$REPLY"
+  to_seconds "${PARAM[timeout]}" && told timeout "$REPLY"
+  told maxmemory-policy "${PARAM[maxmemory_policy]}"
+  told maxclients "${PARAM[maxclients]}"
+  told save "${PARAM[save]}"
+  told appendonly "$(yes_no appendonly)"
+  told loglevel "${PARAM[loglevel]}"
+  local -a primary=(NO ONE)
+  [[ -z ${PARAM[replica_of]} ]] || primary=("${PARAM[replica_of]%:*}" "${PARAM[replica_of]##*:}")
+  ask REPLICAOF "${primary[@]}" || fail "$FAILED" "refuses REPLICAOF: $REPLY"
+  hang_up
+  wait_healthy 20
+  reloaded
+}
+
+told() { ask CONFIG SET "$1" "$2" || fail "$FAILED" "refuses $1: $REPLY"; }
+
+is_instance() { [[ ${EXE##*/} == redis-server || ${EXE##*/} == valkey-server ]]; } # for discover
+instance_name() { REPLY=${EXE##*/}; }
+
+run_verb "$@"

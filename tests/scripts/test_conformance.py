@@ -1,0 +1,338 @@
+"""What every kind must do, whatever it drives. A script dropped into scripts/ joins by itself; its case is one file."""
+
+import os
+import random
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from desired_state.contract import REQUIRED, KindMeta
+from tests.scripts.calling import KINDS, SCRIPTS, Service, free_port, tree
+from tests.scripts.hostile import hostile_values
+from tests.scripts.kinds.case import case_of
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
+
+
+def meta_of(kind: str) -> KindMeta:
+    said = subprocess.run(
+        ["/bin/bash", str(SCRIPTS / f"{kind}ctl.sh"), "meta"], env={}, capture_output=True, check=True, timeout=30
+    )
+    return msgspec.json.decode(said.stdout, type=KindMeta)
+
+
+def made(kind: str, folder: Path, name: str = "one", **changes: str) -> Service:
+    case = case_of(kind)
+    return Service(
+        kind=kind,
+        name=name,
+        folder=folder,
+        version=case.version,
+        packages=case.packages(),
+        parameters={**case.parameters(free_port()), **changes},
+        secrets=case.secrets,
+    )
+
+
+def test_meta_fits_the_contract(kind: str) -> None:
+    """`meta` needs no environment and fits the schema of the contract."""
+    meta = meta_of(kind)
+    assert kind == meta.kind
+    assert REQUIRED <= meta.verbs.keys()
+    assert set() == set(meta.ports) - {p.name for p in meta.parameters}
+
+
+def test_meta_needs_no_privileges(kind: str, folder: Path) -> None:
+    """`meta` runs as nobody."""
+    if os.geteuid() != 0:
+        pytest.skip("is nobody special already")
+    folder.chmod(0o755)
+    bundle = folder / "bundle"
+    subprocess.run(["cp", "-r", str(SCRIPTS), str(bundle)], check=True)
+    subprocess.run(["chmod", "-R", "a+rX", str(bundle)], check=True)
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bash", str(bundle / f"{kind}ctl.sh"), "meta"]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=30)
+    assert meta_of(kind) == msgspec.json.decode(said.stdout, type=KindMeta)
+
+
+def test_an_empty_host_is_absent_and_stays_empty(kind: str, folder: Path) -> None:
+    """`check_status` works when nothing is installed, and makes nothing."""
+    service = made(kind, folder)
+    before = tree(service.prefix)
+    said = service.status()
+    assert (5, "absent") == (said.code, said.facts["state"])
+    assert before == tree(service.prefix)
+
+
+def test_a_whole_life(kind: str, folder: Path) -> None:
+    """Each verb reaches its state, a second time changes nothing, looking changes nothing, uninstall keeps the data."""
+    service = made(kind, folder)
+    for verb, state in (("install", "stopped"), ("configure", "stopped"), ("start", "running")):
+        assert ("1", "0") == (service.do(verb).changed, service.do(verb).changed), verb
+        assert state == service.state_now()
+    before, first, second = tree(service.root), service.status(), service.status()
+    assert (first.out, before) == (second.out, tree(service.root))
+    assert service.version == first.facts["version"]
+    assert service.parameters["port"] in first.all("port")
+    assert [first.facts["config"]] == service.do("configure").all("config")
+    identity = first.identity
+    assert identity != service.do("restart", "check_status").identity
+    assert ("1", "0") == (service.do("stop").changed, service.do("stop").changed)
+    assert (7, "stopped") == (service.status().code, service.state_now())
+    kept = service.root / case_of(kind).data
+    kept.write_text("kept")
+    assert ("1", "0") == (service.do("uninstall").changed, service.do("uninstall").changed)
+    assert (5, "kept") == (service.status().code, kept.read_text())
+    assert ["packages", "services"] == sorted(p.name for p in service.prefix.iterdir())
+    assert [] == list((service.prefix / "packages").iterdir())
+    assert ("1", "0") == (service.do("purge").changed, service.do("purge").changed)
+    assert [] == list((service.prefix / "services").iterdir())
+
+
+def test_the_config_digest_is_the_contracts(kind: str, folder: Path) -> None:
+    """`config` is what the puller computes itself from the `watch` lines, and tells an edit by hand."""
+    service = made(kind, folder)
+    service.do("install", "configure")
+    said = service.status()
+    watched = [Path(path) for path in said.all("watch")]
+    hashes = [_sha256(path.read_bytes()) if path.exists() else "missing" for path in watched]
+    assert "sha256:" + _sha256("".join(f"{line}\n" for line in hashes).encode()) == said.facts["config"]
+    watched[0].write_bytes(watched[0].read_bytes() + b"\n")
+    assert said.facts["config"] != service.status().facts["config"]
+    assert said.facts["config"] == service.do("configure").facts["config"]
+
+
+def test_a_bad_parameter_is_refused_before_anything_is_touched(kind: str, folder: Path) -> None:
+    """Exit 6 and a reason that names the parameter, for install and for configure."""
+    for name, value in case_of(kind).bad:
+        service = made(kind, folder, **{name: value})
+        if name not in ("extra",):  # what only the program itself can judge is judged when it is there
+            said = service.call("install")
+            assert (6, True) == (said.code, f"parameter {name}: " in said.reason), f"{name}={value!r}: {said.reason}"
+            assert not service.root.exists()
+    service = made(kind, folder)
+    service.do("install", "configure")
+    before = tree(service.root)
+    for name, value in case_of(kind).bad:
+        bad = Service(**{**vars_of(service), "parameters": {**service.parameters, name: value}})
+        said = bad.call("configure")
+        assert 6 == said.code, f"{name}={value!r}: {said.reason}"
+        assert said.reason != ""
+        assert _contents(before) == _contents(tree(service.root))
+
+
+def test_all_problems_are_told_at_once(kind: str, folder: Path) -> None:
+    """Two bad parameters are both in the reason."""
+    (first, bad), (second, worse) = case_of(kind).bad[0], case_of(kind).bad[-1]
+    said = made(kind, folder, **{first: bad, second: worse}).call("install")
+    assert (6, True, True) == (said.code, f"parameter {first}: " in said.reason, f"parameter {second}: " in said.reason)
+
+
+def test_hostile_values_arrive_as_they_are_or_are_refused(kind: str, folder: Path) -> None:
+    """No value of a document becomes code, whatever parameter it stands in."""
+    service = made(kind, folder)
+    service.do("install")
+    canary = folder / "canary"
+    for parameter in meta_of(kind).parameters:
+        for value in hostile_values(canary):
+            changed = vars_of(service)
+            if parameter.type == "secret":
+                changed["secrets"] = {parameter.name: value}
+            else:
+                changed["parameters"] = {**service.parameters, parameter.name: value}
+            said = Service(**changed).call("configure")
+            where = f"{parameter.name}={value[:60]!r}: {said.reason}"
+            assert said.code in (0, 6), where
+            assert not canary.exists(), where
+            if said.code == 6:
+                assert said.reason != "", where
+            elif read := case_of(kind).arrives.get(parameter.name):
+                assert value.removesuffix("\n") == read(service).removesuffix("\n"), where
+
+
+def test_a_killed_call_is_repeated_and_reaches_its_state(kind: str, folder: Path) -> None:
+    """Whatever moment a changing verb is killed at, looking works, and the same call again does it."""
+    seed = int(os.environ.get("TOWLINE_TEST_SEED", "7"))
+    chance = random.Random(f"{seed}-{kind}")
+    service = made(kind, folder)
+    life = (("install", "stopped"), ("configure", "stopped"), ("start", "running"), ("restart", "running"))
+    for verb, state in (*life, ("stop", "stopped"), ("uninstall", "absent"), ("purge", "absent")):
+        for _ in range(4):
+            _set_back(service, verb)
+            began = time.monotonic()
+            _kill_and_repeat(service, verb, chance.uniform(0, 0.25 if verb != "install" else 0.8))
+            assert state == service.state_now(), f"{verb}, seed {seed}, {time.monotonic() - began:.3f} s"
+    assert [] == list((service.prefix / "services").iterdir())
+
+
+def _set_back(service: Service, verb: str) -> None:
+    """To where that verb has something to do."""
+    if verb == "install":
+        service.do("uninstall")
+    elif verb == "start":
+        service.do("stop")
+    elif verb in ("stop", "uninstall"):
+        service.do("install", "configure", "start")
+    elif verb == "purge":
+        service.do("install", "configure", "uninstall")
+
+
+def _kill_and_repeat(service: Service, verb: str, seconds: float) -> None:
+    service.begin(verb).kill_after(seconds)
+    assert service.status().code in (0, 5, 7, 190)
+    service.do(verb)
+
+
+def test_a_secret_appears_nowhere(kind: str, folder: Path) -> None:
+    """Not in output, not in a command line, not in an environment, not in a file but the one that needs it."""
+    case = case_of(kind)
+    if not case.secrets:
+        assert not [p for p in meta_of(kind).parameters if p.type == "secret"]
+        return
+    service = made(kind, folder)
+    service.do("install")
+    with Watcher(tuple(text.encode() for text in case.secrets.values())) as watcher:
+        outputs = [service.do(verb) for verb in ("configure", "start", "check_status", "restart", "check_status")]
+    assert [] == watcher.seen
+    pid = service.process()
+    held = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+    for text in case.secrets.values():
+        secret = text.encode()
+        assert all(secret not in (said.out + said.err).encode() for said in outputs)
+        assert secret not in held
+        places = {str(p.relative_to(service.root)) for p in service.root.rglob("*") if _holds(p, text)}
+        assert places <= case.secret_files
+    service.do("stop", "uninstall")
+    assert {} == {p: 1 for p in service.root.rglob("*") for text in case.secrets.values() if _holds(p, text)}
+
+
+def test_what_is_left_running_holds_nothing_of_the_call(kind: str, folder: Path) -> None:
+    """Neither the call's output files nor TOWLINE_STEP, and it leads its own session."""
+    service = made(kind, folder)
+    service.do("install", "configure", "start")
+    pid = service.process()
+    held = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+    assert set() == {path for path in held if path.startswith(str(service.scratch)) or path.endswith(".lock")}
+    assert b"TOWLINE_" not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert pid == os.getsid(pid)
+    service.do("stop")
+
+
+def test_two_services_of_one_kind_do_not_meet(kind: str, folder: Path) -> None:
+    """One is stopped, changed, removed and purged; the other one runs on, from the program that both shared."""
+    one, two = made(kind, folder, "one"), made(kind, folder, "two")
+    for service in (one, two):
+        service.do("install", "configure", "start")
+    untouched, identity = tree(two.root / "etc"), two.status().identity
+    one.do("restart", "stop", "uninstall", "purge")
+    assert (identity, "running") == (two.status().identity, two.state_now())
+    assert untouched == tree(two.root / "etc")
+    assert (two.root / "current").resolve().is_dir()
+    two.do("stop", "uninstall", "purge")
+
+
+def test_a_dead_service_is_seen_and_started_again(kind: str, folder: Path) -> None:
+    """SIGKILL from outside: check_status says stopped and why; start brings it back."""
+    service = made(kind, folder)
+    service.do("install", "configure", "start")
+    pid = service.process()
+    os.kill(pid, 9)
+    said = service.status()
+    assert (7, True) == (said.code, "gone" in said.reason)
+    assert "1" == service.do("start").changed
+    assert pid != service.process()
+    service.do("stop")
+
+
+def test_without_its_package_nothing_is_installed(kind: str, folder: Path) -> None:
+    """A package that is no archive, or that leads out, is refused and leaves no folder."""
+    service = made(kind, folder)
+    role = next(iter(service.packages))
+    broken = folder / "broken-1.tar.gz"
+    broken.write_bytes(b"this is no archive")
+    service.packages[role] = msgspec.structs.replace(service.packages[role], path=broken)
+    said = service.call("install")
+    assert (6, True) == (said.code, "archive" in said.reason)
+    assert [] == [p for p in (service.prefix / "packages").iterdir() if (p / ".towline-package").exists()]
+    assert "absent" == service.state_now()
+
+
+def test_an_unsupported_version_is_refused(kind: str, folder: Path) -> None:
+    """A version that meta does not name is the document's mistake."""
+    if not meta_of(kind).versions:
+        return
+    service = made(kind, folder)
+    service.version = "0.0.1"
+    assert (6, True) == ((said := service.call("install")).code, "not supported" in said.reason)
+
+
+def test_by_hand_the_recorded_parameters_are_used(kind: str, folder: Path) -> None:
+    """In a terminal, a script takes the service and the prefix as arguments."""
+    service = made(kind, folder)
+    service.do("install", "configure", "start")
+    command = ["bash", f"{kind}ctl.sh", "check_status", "one", "--prefix", str(service.prefix)]
+    said = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=30, check=False)
+    assert (0, service.status().out) == (said.returncode, said.stdout)
+    usage = subprocess.run(command[:2], cwd=SCRIPTS, capture_output=True, text=True, timeout=30, check=False)
+    assert (2, True) == (usage.returncode, usage.stderr.startswith("usage: "))
+    service.do("stop")
+
+
+def test_an_unknown_verb_is_not_implemented(kind: str, folder: Path) -> None:
+    """Exit 3, so that the caller can tell it from a failure."""
+    assert 3 == made(kind, folder).begin("dance").wait().code
+    assert 3 == made(kind, folder).begin("the_service").wait().code
+
+
+class Watcher(threading.Thread):
+    """Reads all command lines and environments while calls run."""
+
+    def __init__(self, secrets: tuple[bytes, ...]) -> None:
+        super().__init__(daemon=True)
+        self.secrets, self.seen, self.over = secrets, [], threading.Event()
+        self.seen: list[str] = []
+
+    def __enter__(self) -> "Watcher":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Until told to end."""
+        while not self.over.is_set():
+            for path in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
+                try:
+                    held = path.read_bytes()
+                except OSError:
+                    continue
+                self.seen += [str(path) for secret in self.secrets if secret in held]
+
+
+def vars_of(service: Service) -> dict[str, object]:
+    names = ("kind", "name", "folder", "version", "packages", "parameters", "secrets", "state", "prefix")
+    return {name: getattr(service, name) for name in names}
+
+
+def _contents(found: dict[str, tuple[int, int, str]]) -> dict[str, str]:
+    return {path: content for path, (_, _, content) in found.items() if path != "etc"}
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def _holds(path: Path, text: str) -> bool:
+    """As it is, or in one of the ways that a configuration writes it."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    data = path.read_bytes()
+    return text.encode() in data or text.replace("\\", "\\\\").replace('"', '\\"').encode() in data
