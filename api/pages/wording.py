@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from api.services.fleet import Asked, Count
 from api.services.host_detail import RunLine
 from api.services.standing import length
-from desired_state.diff import as_text
+from desired_state.parameters import as_text
 from desired_state.report import Condition
 
 STRIP_RUNS = 50
