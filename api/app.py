@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from api import version
 from api.backend import Backend, open_backend
 from api.controllers import (
+    artifacts,
     catalogue,
     events,
     fleet,
@@ -21,6 +22,8 @@ from api.controllers import (
     hosts,
     page_actions,
     pages,
+    publishing,
+    reports,
     sign_in,
     static,
     stream,
@@ -36,11 +39,14 @@ from api.settings import Settings
 from api.strict_request import MAX_BODY_BYTES, StrictRequest
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *artifacts.ROUTES,
     *catalogue.ROUTES,
     *events.ROUTES,
     *fleet.ROUTES,
     *health.ROUTES,
     *hosts.ROUTES,
+    *publishing.ROUTES,
+    *reports.ROUTES,
     *sign_in.ROUTES,
     *stream.ROUTES,
     *tokens.ROUTES,

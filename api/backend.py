@@ -14,8 +14,12 @@ from api.database import make_engine, migrate
 from api.errors import Misconfigured
 from api.feed import Feed
 from api.principal import SCHEDULE, Principal
+from api.publish.artifacts import ArtifactStore
 from api.publish.bundle import read_scripts, shipped_folder
 from api.services import trust
+from api.services.ingest import Ingest
+from api.services.publisher import make_publisher
+from api.services.publishing import Publisher
 from api.services.trust import Trusted
 from api.settings import Settings
 from api.throttle import Throttle
@@ -50,6 +54,21 @@ class Backend:
         """The scripts that come with towline. Raises Misconfigured when they are missing."""
         return read_scripts(shipped_folder())
 
+    @cached_property
+    def ingest(self) -> Ingest:
+        """The door for what hosts send."""
+        return Ingest(self.engine, self.now)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Packages and bundles."""
+        return ArtifactStore(self.settings.state_folder / "artifacts")
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Who publishes in this process."""
+        return make_publisher(self.settings, self.trusted.keys.publisher, self.shipped, self.now)
+
     @property
     def secure_cookies(self) -> bool:
         """Whether browsers reach us by https only."""
@@ -63,7 +82,9 @@ async def open_backend(
     """The backend, its database migrated and its trust made; closed at the end. Raises Misconfigured, TryLater."""
     async with open_engine(settings, pooled=pooled) as engine:
         trusted = await trust.init(engine, settings.keys_folder, settings.server.url, by, now=now())
-        yield Backend(settings, engine, trusted, now)
+        backend = Backend(settings, engine, trusted, now)
+        yield backend
+        await backend.ingest.drain()
 
 
 @asynccontextmanager

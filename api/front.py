@@ -58,13 +58,13 @@ class Front:
     def __init__(
         self,
         app: App,
-        engine: AsyncEngine,
-        exchange_key: Callable[[], X25519PrivateKey | None],
+        engine: Callable[[], AsyncEngine],
+        exchange_key: Callable[[], X25519PrivateKey],
         *,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`exchange_key` gives the backend's private key, or None before there is one."""
+        """`engine` and `exchange_key` (the backend's private key) are asked for once the application has started."""
         self._app = app
         self._engine = engine
         self._exchange_key = exchange_key
@@ -137,7 +137,7 @@ class Front:
             if self._monotonic() < self._fresh_until:
                 return
             asked_at = self._monotonic()
-            async with snapshot(self._engine) as connection:
+            async with snapshot(self._engine()) as connection:
                 stamp = await polls.stamp(connection)
             if stamp != self._stamp:
                 self._entries, self._verified = {}, {}
@@ -146,7 +146,7 @@ class Front:
 
     async def _load(self, host: str, entries: dict[str, _Entry]) -> tuple[_Entry, bytes | None]:
         """A host's answer from the database. Raises RequestRefused for a host that is not enrolled."""
-        async with snapshot(self._engine) as connection:
+        async with snapshot(self._engine()) as connection:
             found = await polls.poll(connection, host)
         if found.sealing_key is None:
             raise RequestRefused(f"claims to be of {host[:128]!r}, which is not enrolled")
@@ -157,10 +157,7 @@ class Front:
     def _key(self, host: str, sealing_key: str) -> SharedKey:
         key = self._keys.get((host, sealing_key))
         if key is None:
-            own = self._exchange_key()
-            if own is None:
-                raise TryLater("the backend has no keys yet: towline trust init", retry_after_s=60)
-            key = shared_key(own, X25519PublicKey.from_public_bytes(b64decode(sealing_key)), host)
+            key = shared_key(self._exchange_key(), X25519PublicKey.from_public_bytes(b64decode(sealing_key)), host)
             _put(self._keys, (host, sealing_key), key)
         return key
 

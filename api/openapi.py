@@ -28,7 +28,7 @@ class StructSchemas(OpenAPISchemaPlugin):
         fields = {}
         for field in info.fields:
             bounds = kwarg_definition_from_field(field)[0]
-            more = {"kwarg_definition": bounds} if bounds else {}
+            more: dict[str, Any] = {"kwarg_definition": bounds} if bounds else {}
             if isinstance(field.default, str | int | bool):
                 more["default"] = field.default
             fields[field.encode_name] = FieldDefinition.from_annotation(

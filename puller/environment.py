@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from desired_state.contract import KindMeta
-from desired_state.diff import effective
 from desired_state.document import Package, Service
 from desired_state.names import Role
+from desired_state.parameters import with_defaults
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -34,7 +34,7 @@ def environment(
         "TOWLINE_STEP": step,
         "TOWLINE_TIMEOUT_S": str(timeout_s),
     }
-    given |= {f"TOWLINE_PARAM_{name}": text for name, text in effective(service, meta).items()}
+    given |= {f"TOWLINE_PARAM_{name}": text for name, text in with_defaults(service.parameters, meta).items()}
     for role, package in service.packages.items():
         given |= _package(role, package, packages[role])
     return given

@@ -18,11 +18,8 @@ def status_of(evidence: Evidence, previous: Status | None, *, about: Status) -> 
     if sync == "synced" and evidence.document is not None and evidence.document.revision != about.accepted_revision:
         sync = "behind"  # an older document is kept up because the newest cannot be had whole
     applied = previous.applied_revision if previous else None
-    if (
-        evidence.document is not None
-        and evidence.plan is not None
-        and not (evidence.plan.changes or evidence.plan.held)
-    ):
+    plan = evidence.plan
+    if evidence.document is not None and plan is not None and not (plan.changes or plan.held):
         applied = evidence.document.revision
     return replace(
         about,

@@ -8,7 +8,7 @@ from api.pages.events import link_to
 from api.services.fleet import Asked, Count
 from api.services.host_detail import RunLine
 from api.services.standing import length
-from desired_state.diff import as_text
+from desired_state.parameters import as_text
 from desired_state.report import Condition
 
 STRIP_RUNS = 50

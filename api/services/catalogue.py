@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
-from desired_state.problems import problems
 from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -21,6 +20,7 @@ from api.services import audit
 from desired_state.catalogue import Catalogue, Entry, HostEntry, PackageEntry, Problem, ServiceEntry
 from desired_state.contract import KindMeta
 from desired_state.names import digest_of
+from desired_state.problems import problems
 
 STRUCTS: dict[str, type[Entry]] = {"service": ServiceEntry, "package": PackageEntry, "host": HostEntry}
 KEPT_IN_GIT = "the catalogue is kept in git: make a merge request"

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database import transaction
-from api.errors import Forbidden, TryLater
+from api.errors import Forbidden, Invalid, TryLater
 from api.moments import micros
 from api.repositories import publications, reports
 from api.repositories.reports import ReportRow, Sender, StatusRow
@@ -34,6 +34,19 @@ MAX_WAITING = 4000
 TELL_AGAIN_S = 3600
 """A clone sends with every pass; the audit log is told once an hour."""
 _TRIES = 3
+
+
+_DECODER = msgspec.json.Decoder(Delivery)
+
+
+def read_delivery(body: bytes) -> Delivery:
+    """The delivery in a request's body. Raises Invalid."""
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Invalid(f"this is not a delivery: {error}") from error
+    except RecursionError as error:  # msgspec recurses on nesting
+        raise Invalid("this is not a delivery: it is nested too deeply") from error
 
 
 class _Waiting(Struct, frozen=True):

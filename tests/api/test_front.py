@@ -45,7 +45,7 @@ class Backend:
 
         return Front(
             router,
-            self.engine,
+            lambda: self.engine,
             lambda: BACKEND_KEY,
             now=lambda: self.now.timestamp(),  # noqa: PLW0108 - the test moves it
             monotonic=lambda: 1000 + self.elapsed,
@@ -283,7 +283,7 @@ def test_a_database_that_is_away_is_503(database_url: str) -> None:
     async def ask(backend: Backend) -> list[object]:
         headers = signed()
         await backend.get(headers=headers)
-        backend.front._engine = make_engine("mysql://nobody@127.0.0.1:1/none", pooled=False)
+        backend.engine = make_engine("mysql://nobody@127.0.0.1:1/none", pooled=False)
         backend.elapsed += FRESH_S
         answer = await backend.get(headers=headers)
         return [answer.status, "retry-after" in answer.headers]

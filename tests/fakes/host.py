@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from desired_state.change import Change
 from desired_state.contract import Effect, Verb
-from desired_state.diff import effective
 from desired_state.document import Document, Service
 from desired_state.names import digest_of
 from desired_state.observed import Identity, Observation
 from desired_state.outcome import Evidence, conditions, health_of, service_statuses, sync_of
+from desired_state.parameters import with_defaults
 from desired_state.plan import make_plan
 from desired_state.record import Recorded
 from desired_state.report import Report, Run, Status, StepResult
@@ -124,7 +124,7 @@ def differences(status: Status) -> tuple[Change, ...]:
 
 
 def _recorded(service: Service, revision: int, at: datetime, boot_id: str) -> Recorded:
-    parameters = effective(service, KINDS[service.kind])
+    parameters = with_defaults(service.parameters, KINDS[service.kind])
     pid = 2000 + int(sha256(service.name.encode()).hexdigest()[:3], 16)
     up = service.state in ("running", "adopted")
     return Recorded(
