@@ -12,7 +12,8 @@ from api.principal import Permission
 from api.services.fleet import Asked, Fleet
 from api.services.fleet import fleet as ask_fleet
 from api.services.history import Step, document_list, document_step
-from api.services.host_detail import DocumentLine, HostDetail, RunLine, host_detail, host_runs
+from api.services.host_detail import DocumentLine, HostDetail, host_detail
+from api.services.runs import RunLine, host_runs
 from api.services.service_detail import ServiceDetail, service_detail
 from api.services.standing import Word
 from desired_state.names import HostName, ServiceName

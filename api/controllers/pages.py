@@ -15,12 +15,14 @@ from api.principal import Permission
 from api.services import history, log
 from api.services.fleet import Asked, fleet
 from api.services.host_detail import host_detail
+from api.services.runs import latest_runs
 from api.services.service_detail import service_detail, service_list
 from desired_state.names import HostName, ServiceName
 
 Number = Annotated[int, Meta(ge=1)]
 Before = Annotated[int | None, QueryParameter(ge=1, description="Those below that number")]
 EVENTS = 100
+LATEST = 6
 
 
 @get("/", permission=Permission.FLEET_READ)
@@ -35,8 +37,16 @@ async def fleet_page(
     asked = Asked(q=q, standing=standing, after=after)
     found = await fleet(backend.engine, asked, now=backend.now())
     changes = await history.newest(backend.engine)
+    runs = await latest_runs(backend.engine, LATEST)
     return page(
-        request, "fleet.html", "Fleet", fleet=found, asked=asked, newest=changes.applied, refused=changes.refused
+        request,
+        "fleet.html",
+        "Fleet",
+        fleet=found,
+        asked=asked,
+        newest=changes.applied,
+        refused=changes.refused,
+        runs=runs,
     )
 
 

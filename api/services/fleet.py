@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.database import snapshot
 from api.moments import moment
 from api.repositories import fleet as questions
-from api.services.standing import Facts, Published, Said, Standing, Suspension, Word, on_newest, standing
+from api.services.standing import Facts, Published, Said, Standing, Suspension, Word, is_fresh, on_newest, standing
 from desired_state.catalogue import HostEntry
 from desired_state.report import Status
 
@@ -43,6 +43,8 @@ class Line(Struct, frozen=True, kw_only=True):
     description: str = ""
     labels: dict[str, str] = {}
     in_catalogue: bool = True
+    fresh: bool = False
+    """Whether the evidence is young enough; else health and sync are what they were, not what they are."""
 
 
 class Count(Struct, frozen=True, kw_only=True):
@@ -139,6 +141,7 @@ def line_of(row: Mapping[str, Any], now: datetime, status: Status | None = None)
         description=entry.description if entry else "",
         labels=entry.labels if entry else {},
         in_catalogue=entry is not None,
+        fresh=is_fresh(facts, now),
     )
 
 

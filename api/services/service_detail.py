@@ -32,6 +32,8 @@ class OnHost(Struct, frozen=True, kw_only=True):
 
     host: str
     standing: Standing
+    fresh: bool
+    """Whether the evidence is young enough; else health is what it was."""
     compared: Compared
 
 
@@ -68,7 +70,7 @@ async def service_detail(engine: AsyncEngine, name: str, *, now: datetime, after
         name=name,
         entry=entry,
         placed=len(placed),
-        healthy=sum(line.compared.health == "healthy" for line in hosts),
+        healthy=sum(line.fresh and line.compared.health == "healthy" for line in hosts),
         differing=sum(line.compared.differences > 0 for line in hosts),
         hosts=hosts,
         next=page[HOSTS - 1] if len(page) > HOSTS else None,
@@ -83,8 +85,8 @@ async def _on_hosts(connection: AsyncConnection, name: str, hosts: list[str], no
         host = row["host"]
         status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
         document = document_in(notes[host]) if host in notes else None
-        standing = line_of(row, now, status).standing
-        lines.append(OnHost(host=host, standing=standing, compared=compare_one(name, document, status)))
+        line, compared = line_of(row, now, status), compare_one(name, document, status)
+        lines.append(OnHost(host=host, standing=line.standing, fresh=line.fresh, compared=compared))
     return tuple(lines)
 
 
