@@ -18,13 +18,14 @@ from granian.server.embed import Server
 
 from api.backend import Backend, open_backend
 from api.front import Front, Receive, Scope, Send
-from api.schedule import Schedule
 from api.services.publishing import publish
 from api.services.sweeping import sweep
 from api.settings import Settings
 
 if TYPE_CHECKING:
     from litestar import Litestar
+
+    from api.schedule import Schedule
 
 VERIFY_S = 300
 """How often targets are opened though nothing is missing in them, to put right what others changed."""
@@ -38,7 +39,7 @@ _log = structlog.get_logger()
 
 
 class LateApp:
-    """The application, imported and started while requests already arrive; those that are for it wait until it is."""
+    """The application and the timers, started while polls are answered already; its requests wait until it is there."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -51,13 +52,16 @@ class LateApp:
         await app(scope, receive, send)  # type: ignore[arg-type]  # Litestar types scopes as TypedDicts
 
     async def run(self) -> None:
-        """Start the application, keep it until `end`, and end it: one task, as its lifespan demands."""
+        """Start them, keep them until `end`, and end them: all in one task, as the application's lifespan demands."""
         app = await asyncio.to_thread(self._create)
         async with app.lifespan():
             gc.collect()
             gc.freeze()  # what is here stays: collecting it again and again makes the slowest requests slower
             self._app.set_result(app)
+            schedule = make_schedule(self._backend)
+            schedule.start()
             await self._end.wait()
+            await schedule.stop()
 
     def end(self) -> None:
         """Let `run` return."""
@@ -78,27 +82,26 @@ async def serve(settings: Settings) -> None:
     async with open_backend(settings) as backend:
         late = LateApp(backend)
         server = _server(Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange), settings)
-        schedule = make_schedule(backend)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, backend.closing.set)
         serving = asyncio.create_task(server.serve())
         behind = asyncio.create_task(late.run())
         closing = asyncio.create_task(backend.closing.wait())
         _log.info("serving", url=settings.server.url)
-        schedule.start()
         await asyncio.wait([serving, behind, closing], return_when=asyncio.FIRST_COMPLETED)
         backend.closing.set()  # open streams end themselves
-        await schedule.stop()
-        server.stop()  # type: ignore[no-untyped-call]
-        await serving
         late.end()
         await behind
+        server.stop()  # type: ignore[no-untyped-call]
+        await serving
         await closing
     _log.info("ended")
 
 
-def make_schedule(backend: Backend) -> Schedule:
+def make_schedule(backend: Backend) -> "Schedule":
     """All timers of this process."""
+    from api.schedule import Schedule  # noqa: PLC0415 - as late as the application
+
     settings = backend.settings
     schedule = Schedule()
     schedule.every(settings.publish.poll_s, "publish", lambda: publish(backend.engine, backend.publisher))
