@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,8 +32,8 @@ class GitSource:
         self._host = host
         self._folder = folder
         self._generation = 0
-        self._running: threading.Thread | None = None
-        self._stuck: list[threading.Thread] = []
+        self._ended: list[threading.Event] = []
+        """One per fetch that may still run: set at its end."""
 
     async def fetch(self, tag: str) -> Fetched | Unchanged:
         """See ports.Source; the tag is the commit's id."""
@@ -65,16 +66,14 @@ class GitSource:
 
     def _make_way(self) -> None:
         """A fetch that outlived its deadline keeps its thread and its clone; the next one starts beside it."""
-        self._stuck = [thread for thread in self._stuck if thread.is_alive()]
-        if self._running is not None and self._running.is_alive():
-            if len(self._stuck) >= MAX_STUCK:
-                raise Unavailable(f"{MAX_STUCK + 1} fetches still hang at the git server; waiting for them to end")
-            self._stuck.append(self._running)
+        self._ended = [ended for ended in self._ended if not ended.is_set()]
+        if len(self._ended) > MAX_STUCK:
+            raise Unavailable(f"{len(self._ended)} fetches still hang at the git server; waiting for one to end")
+        if self._ended:
             self._generation += 1
-        self._running = None
 
     def _remove_other_clones(self) -> None:
-        if not self._stuck and self._folder.is_dir():
+        if len(self._ended) == 1 and self._folder.is_dir():  # nobody but this fetch
             for other in self._folder.glob("clone-*"):
                 if other.name != f"clone-{self._generation}":
                     shutil.rmtree(other, ignore_errors=True)
@@ -82,6 +81,7 @@ class GitSource:
     async def _in_thread(self, job: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
+        ended = threading.Event()
 
         def finish(set_it: Callable[[], None]) -> None:
             if not done.done():  # nobody waits any more after the deadline
@@ -92,13 +92,15 @@ class GitSource:
                 result = job()
             except BaseException as error:  # noqa: BLE001 - it is raised again where it is awaited
                 told = error
+                ended.set()
                 _tell(loop, lambda: finish(lambda: done.set_exception(told)))
             else:
+                ended.set()
                 _tell(loop, lambda: finish(lambda: done.set_result(result)))
 
+        self._ended.append(ended)
         # A daemon: a server that never lets go must not hold up the end of the puller.
-        self._running = threading.Thread(target=run, name="git-source", daemon=True)
-        self._running.start()
+        threading.Thread(target=run, name="git-source", daemon=True).start()
         try:
             async with asyncio.timeout(self._access.limits.total_s):
                 return await done
@@ -108,5 +110,5 @@ class GitSource:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
         loop.call_soon_threadsafe(what)

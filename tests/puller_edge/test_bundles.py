@@ -20,7 +20,13 @@ INDEX = (
     b'{"schema":"towline.bundle/1","kinds":{"redis":{"schema":"towline.meta/1","kind":"redis",'
     b'"verbs":{"start":{"timeout_s":60}}}}}'
 )
-FILES = {"redisctl.sh": b"echo hello\n", "common.sh": b"true\n", "kinds.json": INDEX}
+FILES = {
+    "common.sh": b"true\n",
+    "common/file.sh": b"file() { :; }\n",
+    "redisctl.sh": b"echo hello\n",
+    "template/a/b/redis.conf": b"port\n",
+    "kinds.json": INDEX,
+}
 
 
 def archive(files: dict[str, bytes] = FILES, *extra: tarfile.TarInfo) -> bytes:
@@ -50,7 +56,7 @@ def opened(tmp_path: Path, data: bytes, digest: str = "") -> Bundle:
 
 
 def listing(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["tar", "gz", "xz"])
@@ -59,10 +65,11 @@ def test_bundle_is_unpacked(tmp_path: Path, pack) -> None:
     data = pack(archive())
     bundle = opened(tmp_path, data)
     assert tmp_path / "bundles" / digest_of(data).removeprefix("sha256:") == bundle.path
-    assert sorted(FILES) == listing(bundle.path)
+    assert FILES == {name: (bundle.path / name).read_bytes() for name in listing(bundle.path)}
     assert {Verb.START: 60} == {verb: meta.timeout_s for verb, meta in bundle.index.kinds["redis"].verbs.items()}
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [bundle.path, *bundle.path.iterdir()]}
-    assert {bundle.path.name: 0o755, "redisctl.sh": 0o555, "common.sh": 0o555, "kinds.json": 0o444} == modes
+    names = [".", "common", "template/a", "redisctl.sh", "common/file.sh", "kinds.json"]
+    modes = [stat.S_IMODE((bundle.path / name).stat().st_mode) for name in names]
+    assert [0o755, 0o755, 0o755, 0o555, 0o555, 0o444] == modes
     check_bundle(bundle)
 
 
@@ -76,7 +83,11 @@ def test_archive_with_another_digest(tmp_path: Path) -> None:
     [
         "../evil.sh",
         "/etc/evil.sh",
-        "folder/evil.sh",
+        "a/../../evil.sh",
+        "a/b/c/d/evil.sh",
+        "a//evil.sh",
+        "a/",
+        "a/.hidden",
         "./evil.sh",
         "..",
         ".",
@@ -89,7 +100,7 @@ def test_archive_with_another_digest(tmp_path: Path) -> None:
     ],
 )
 def test_odd_names_are_refused(tmp_path: Path, name: str) -> None:
-    """Only plain names on one level: nothing traverses, hides, or starts an option."""
+    """Only plain names, at most three folders deep: nothing traverses, hides, or starts an option."""
     error = raised(Stalled, lambda: opened(tmp_path, archive(FILES | {name: b"x"})))
     assert "is refused" in str(error)
     assert ["archive"] == listing(tmp_path)
@@ -116,10 +127,11 @@ def test_only_regular_files(tmp_path: Path, kind: bytes) -> None:
     assert ["archive"] == listing(tmp_path)
 
 
-def test_name_twice(tmp_path: Path) -> None:
-    """Two files of one name: which one was reviewed?"""
-    error = raised(Stalled, lambda: opened(tmp_path, archive(FILES, member("common.sh"))))
-    assert "'common.sh' is there twice" in str(error)
+@pytest.mark.parametrize("name", ["common.sh", "common/file.sh", "common", "template/a", "redisctl.sh/x"])
+def test_name_twice(tmp_path: Path, name: str) -> None:
+    """Two files of one name, or a name that is file and folder: which one was reviewed?"""
+    error = raised(Stalled, lambda: opened(tmp_path, archive(FILES, member(name))))
+    assert f"'{name}' is there twice" in str(error)
 
 
 def test_too_many_files(tmp_path: Path) -> None:
@@ -143,7 +155,7 @@ def test_truncated_archives(tmp_path: Path) -> None:
     for length in range(0, len(data), 7):
         raised(Stalled, lambda cut=data[:length]: opened(tmp_path, cut))
     plain = archive()
-    for length in range(0, 5 * 512 + len(INDEX), 128):
+    for length in range(0, 9 * 512 + len(INDEX), 128):
         raised(Stalled, lambda cut=plain[:length]: opened(tmp_path, cut))
     assert ["archive"] == listing(tmp_path)
 
@@ -184,7 +196,16 @@ def _add(path: Path) -> None:
     (path.parent / "extra.sh").write_bytes(b"")
 
 
-DAMAGES = [_replace, _rewrite_in_place, _link, _add, Path.unlink]
+def _add_below(path: Path) -> None:
+    (path.parent / "common/extra.sh").write_bytes(b"")
+
+
+def _link_folder(path: Path) -> None:
+    (path.parent / "common").rename(path.parent.parent / "moved")
+    (path.parent / "common").symlink_to(path.parent.parent / "moved")
+
+
+DAMAGES = [_add_below, _link_folder, _replace, _rewrite_in_place, _link, _add, Path.unlink]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -201,7 +222,7 @@ def test_damaged_bundle_is_put_right(tmp_path: Path, damage) -> None:
     damage(opened(tmp_path, archive()).path / "redisctl.sh")
     bundle = opened(tmp_path, archive())
     check_bundle(bundle)
-    assert [bundle.path.name] == [path.name for path in (tmp_path / "bundles").iterdir()]
+    assert {bundle.path.name} == {path.name for path in (tmp_path / "bundles").iterdir()} - {"moved"}
 
 
 def test_touched_file_with_the_same_bytes_is_fine(tmp_path: Path) -> None:

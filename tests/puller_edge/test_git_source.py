@@ -345,11 +345,8 @@ def test_fetches_that_hang_are_bounded(tmp_path: Path) -> None:
         access = GitAccess(url=url, limits=replace(QUICK, total_s=0.1))
         source = GitSource(access, host=HOST, folder=tmp_path / "git")
         texts = [str(raised(Unavailable, lambda: fetch(source))) for _ in range(6)]
-        threads = [*source._stuck, source._running]
     assert (4, 2) == (sum("not done in" in text for text in texts), sum("still hang" in text for text in texts))
-    for thread in threads:
-        assert thread is not None
-        thread.join(20)
+    assert [True] * 4 == [ended.wait(20) for ended in source._ended]
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
