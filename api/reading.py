@@ -115,7 +115,7 @@ def _in_words(message: str, value: object, kind: Any) -> str:
         return f"{_shown(value)} is not one of {', '.join(choices)}"
     if isinstance(value, float) and "str" in plain:
         return f'{value} is a number, and text is wanted: put it in quotes, "{value}"'
-    if isinstance(value, int | bool) and plain.startswith("Expected `str`"):
+    if isinstance(value, int | bool) and plain.startswith(("Expected `str`", "Expected `str | null`")):
         return f"{json.dumps(value)} is not text: put it in quotes"
     if datetime in _alternatives(_bare(kind)):
         return f"{_shown(value)} is not a moment with its zone, like 2026-01-31T12:00:00Z"

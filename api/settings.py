@@ -79,6 +79,12 @@ class GitSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ca_file: Path | None = None
 
 
+class PublishGitSettings(GitSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[publish.git]`: the same, on a branch that nothing else is on."""
+
+    branch: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")] = "published"
+
+
 class CatalogueSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[catalogue]`: where the catalogue as code lives. Neither: it is kept here, by REST and page."""
 
@@ -98,7 +104,7 @@ class PublishSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
     """`[publish]`: where documents are put beside the HTTP endpoint."""
 
     directory: Path | None = None
-    git: GitSettings | None = None
+    git: PublishGitSettings | None = None
     artifact_bases: tuple[WebUrl, ...] = ()
     """Where hosts fetch artifacts by digest; empty: from this backend."""
     validity_days: Days = 90

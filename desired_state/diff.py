@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from desired_state.change import Change
 from desired_state.contract import Effect, KindMeta, Verb
-from desired_state.document import Document, Service, Value
+from desired_state.document import Document, Service
 from desired_state.observed import Observation, Observed
+from desired_state.parameters import with_defaults
 from desired_state.record import Record, Recorded
 
 UP = ("running", "degraded")
@@ -25,17 +26,6 @@ def diff(document: Document, record: Record, observed: Observed, kinds: Mapping[
         if seen is not None and seen.state != "unknown" and meta is not None:
             changes += _service(wanted, record.get(wanted.name), seen, meta)
     return tuple(changes)
-
-
-def effective(wanted: Service, meta: KindMeta) -> dict[str, str]:
-    """The service's parameters as its script sees them: text, with the kind's defaults below."""
-    defaults = {p.name: p.default for p in meta.parameters if p.default is not None}
-    return {**defaults, **{name: as_text(value) for name, value in wanted.parameters.items()}}
-
-
-def as_text(value: Value) -> str:
-    """A parameter's value as scripts see it."""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def strongest(effects: Iterable[Effect]) -> Effect:
@@ -176,7 +166,7 @@ def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta:
 
 
 def _parameters(wanted: Service, recorded: Recorded, meta: KindMeta) -> Iterator[Change]:
-    shall = effective(wanted, meta)
+    shall = with_defaults(wanted.parameters, meta)
     for name in sorted(shall.keys() | recorded.parameters.keys()):
         now, was = shall.get(name), recorded.parameters.get(name)
         if now != was:

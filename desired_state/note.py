@@ -20,6 +20,7 @@ MAX_SIGNATURES = 100
 """As in the reference implementation: checking signatures costs, and an attacker writes as many as are read."""
 _ED25519 = b"\x01"
 _DASH = "— "
+_CONTROL = bytes(byte for byte in range(0x20) if byte != 0x0A)
 _SMALL_ORDER = frozenset(
     bytes.fromhex(y)
     for y in (
@@ -219,7 +220,7 @@ def _signature(line: str) -> Signature:
 def _text_problem(text: bytes) -> str:
     if not text.endswith(b"\n"):
         return "does not end with a newline; it may be cut off"
-    if any(byte < 0x20 and byte != 0x0A for byte in set(text)):
+    if len(text.translate(None, _CONTROL)) != len(text):
         return "holds a control character"
     try:
         text.decode()

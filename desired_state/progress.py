@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from desired_state.answer import Answer, identity_of
 from desired_state.contract import Effect, KindMeta, Verb
-from desired_state.diff import UP, effective, strongest
+from desired_state.diff import UP, strongest
 from desired_state.document import Service
 from desired_state.names import Revision
 from desired_state.observed import Observation
+from desired_state.parameters import with_defaults
 from desired_state.record import Recorded
 from desired_state.step import Step
 
@@ -47,7 +48,7 @@ def _fields(  # noqa: C901, PLR0911 - one case a verb, side by side
             }
         case Verb.CONFIGURE:
             return {
-                "parameters": effective(wanted, meta),
+                "parameters": with_defaults(wanted.parameters, meta),
                 "config": answer.fact("config"),
                 "pending": strongest([old.pending, step.leaves]),
             }

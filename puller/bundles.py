@@ -1,8 +1,8 @@
 """The bundle of service scripts that a document pins: unpacked by rules stricter than tar's, and looked at before use.
 
-An archive holds regular files on one level and nothing else: no folder, no link, no device, no odd name, so there is
-nothing to traverse (tarfile's own filters have been escaped: CVE-2025-4517). Modes are ours. What lies on disk is
-compared with the archive, whose digest is in the signed document: a script changed by hand is never run.
+An archive holds regular files with plain names, at most three folders deep, and nothing else: no link, no device, so
+there is nothing to traverse (tarfile's own filters have been escaped: CVE-2025-4517). Folders and modes are ours. What
+lies on disk is compared with the archive, whose digest is in the signed document: a script changed by hand never runs.
 """
 
 import bz2
@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tarfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,9 +27,10 @@ from desired_state.names import FILE_PATTERN, Digest, digest_of, is_name
 from puller.durable_file import sync_folder, write_file
 from puller.ports import Stalled
 
-MAX_ARCHIVE_BYTES = 8 << 20
+MAX_ARCHIVE_BYTES = 16 << 20
 MAX_UNPACKED_BYTES = 16 << 20
 MAX_FILES = 500
+MAX_FOLDERS = 3
 INDEX = "kinds.json"
 
 _log = structlog.get_logger("towline.bundles")
@@ -85,7 +86,10 @@ class Bundles:
             temporary.mkdir(mode=0o755)
             temporary.chmod(0o755)
             for name, data in content.items():
+                _make_folders(temporary, Path(name).parent)
                 write_file(temporary / name, data, mode=0o555 if name.endswith(".sh") else 0o444)
+            for folder in sorted({Path(name).parent for name in content}):
+                sync_folder(temporary / folder)
             self._put(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -154,9 +158,15 @@ def _members(tar: tarfile.TarFile) -> dict[str, bytes]:
 def _problem(member: tarfile.TarInfo, content: dict[str, bytes]) -> str:
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
         return "is not a regular file"
-    if not is_name(FILE_PATTERN, member.name):
-        return "is not a plain file name on one level"
-    if member.name in content:
+    parts = member.name.split("/")
+    if len(parts) > MAX_FOLDERS + 1 or not all(is_name(FILE_PATTERN, part) for part in parts):
+        return "is not a plain name, at most three folders deep"
+    folders = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
+    if (
+        member.name in content
+        or folders & content.keys()
+        or any(name.startswith(f"{member.name}/") for name in content)
+    ):
         return "is there twice"
     return f"is one file too many: at most {MAX_FILES}" if len(content) >= MAX_FILES else ""
 
@@ -200,11 +210,32 @@ def _compare(path: Path, files: dict[str, Digest]) -> dict[str, _Marks]:
 
 def _same_names(path: Path, files: Collection[str]) -> None:
     try:
-        names = set() if path.is_symlink() else set(os.listdir(path))
+        names = set(_names(path, ""))
     except OSError as error:
         raise BundleDamaged(f"{path}: {error.strerror}") from error
     if names != set(files):
         raise BundleDamaged(f"{path}: other files than in the archive: {sorted(names.symmetric_difference(files))[:5]}")
+
+
+def _names(path: Path, below: str) -> Iterator[str]:
+    """The paths of all that is there. A folder that is a link counts as what it is: something that is not ours."""
+    if path.is_symlink():
+        yield f"{below} (a link)"
+        return
+    with os.scandir(path) as entries:
+        for entry in entries:
+            name = f"{below}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _names(Path(entry.path), f"{name}/")
+            else:
+                yield name
+
+
+def _make_folders(root: Path, folder: Path) -> None:
+    for depth in range(1, len(folder.parts) + 1):
+        path = root.joinpath(*folder.parts[:depth])
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)  # whatever the umask: services run as their own users
 
 
 def _same_content(path: Path, digest: Digest) -> None:

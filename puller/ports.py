@@ -1,13 +1,16 @@
 """What the pass needs of the world, and nothing more. Each is implemented once for real and once as a fake in tests."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
+from desired_state.contract import Verb
 from desired_state.document import Artifact
+from desired_state.names import ServiceName
+from desired_state.observed import Observation
 from desired_state.report import Delivery, Receipt
 
 
@@ -75,3 +78,49 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that only grow: for durations."""
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One script call as the contract has it."""
+
+    step: str
+    """Its `TOWLINE_STEP`: what leftovers are known by."""
+    service: ServiceName
+    verb: Verb
+    script: Path
+    folder: Path
+    """Scratch folder: working directory, HOME, and where the keeper leaves what it leaves."""
+    timeout_s: int
+    environment: dict[str, str]
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How a call ended."""
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    duration_s: float = 0.0
+    timed_out: bool = False
+    leftovers: int = 0
+    """Processes that it left behind and that were ended."""
+
+
+class Runner(Protocol):
+    """Runs service scripts."""
+
+    async def run(self, call: Call) -> Ended:
+        """A verb that changes the host. It goes on when this process dies. Raises Unavailable."""
+
+    async def reattach(self, call: Call) -> Ended | None:
+        """How a call ended that an earlier process began with `run`; waits for it. None: nobody knows."""
+
+    async def ask(self, call: Call) -> Ended:
+        """A verb that only looks."""
+
+
+class Glance(Protocol):
+    """What can be seen without asking a script."""
+
+    async def different(self, observations: Collection[Observation]) -> frozenset[ServiceName]:
+        """Those services that do not look like their last observation any more."""

@@ -10,13 +10,10 @@ import signal
 import time
 from pathlib import Path
 
-from msgspec import Struct
-
-from desired_state.contract import Verb
 from puller.crash_points import reached
 from puller.leftovers import end_leftovers
 from puller.output import Output
-from puller.ports import Unavailable
+from puller.ports import Call, Ended, Unavailable
 from puller.process import Process, spawn
 
 KEEPER = Path(__file__).with_name("keeper.sh")
@@ -28,32 +25,6 @@ MAX_STDOUT = 65537
 MAX_STDERR = 1 << 20
 _TIMED_OUT = (124, 137)
 _RECEIPT = re.compile(rb"exit=(\d{1,3}) seconds=(\d{1,9})")
-
-
-class Call(Struct, frozen=True, kw_only=True):
-    """One script call as the contract has it."""
-
-    step: str
-    """Its `TOWLINE_STEP`: what leftovers are known by."""
-    service: str
-    verb: Verb
-    script: Path
-    folder: Path
-    """Scratch folder: working directory, HOME, and where the keeper leaves what it leaves."""
-    timeout_s: int
-    environment: dict[str, str]
-
-
-class Ended(Struct, frozen=True, kw_only=True):
-    """How a call ended."""
-
-    exit_code: int
-    stdout: bytes = b""
-    stderr: bytes = b""
-    duration_s: float = 0.0
-    timed_out: bool = False
-    leftovers: int = 0
-    """Processes that it left behind and that were ended."""
 
 
 class ScriptRunner:

@@ -5,7 +5,7 @@ from api.models.artifacts import artifact
 from api.models.catalogue import catalogue_change, catalogue_entry, catalogue_head
 from api.models.changes import change_feed, generation
 from api.models.columns import metadata
-from api.models.documents import delivered, document, host_document
+from api.models.documents import delivered, document, host_document, publication
 from api.models.events import event, event_head
 from api.models.hosts import host_identity, host_override, host_status, join_token
 from api.models.leases import lease
@@ -34,6 +34,7 @@ __all__ = [
     "join_token",
     "lease",
     "metadata",
+    "publication",
     "report",
     "session",
     "signin_link",

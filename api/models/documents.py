@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index
 
-from api.models.columns import BODY, DIGEST, HOST, MICROS, NUMBER, WORD, required, table
+from api.models.columns import BODY, DIGEST, HOST, MICROS, NUMBER, WORD, required, table, text
 
 document = table(
     "document",
@@ -40,6 +40,26 @@ delivered = table(
     required("host", HOST, primary_key=True),
     required("digest", DIGEST),
     required("at_us", MICROS),
+)
+
+publication = table(
+    # Each time that all documents were rendered, and what came of it.
+    "publication",
+    required("id", NUMBER, primary_key=True, autoincrement=True),
+    required("at_us", MICROS),
+    required("change_id", NUMBER),
+    # of all that documents are made of: while it is the same, rendering would give the same again
+    required("inputs", DIGEST),
+    # how many documents were issued
+    required("documents", NUMBER),
+    # when there is something to issue again though nothing changes
+    required("due_us", MICROS),
+    # JSON list of hosts that left the catalogue; what is published for them stays
+    required("orphans", BODY),
+    # JSON object: host -> why no document could be made for it
+    required("refused", BODY),
+    # which process published
+    required("holder", text(200)),
 )
 
 Index("ix_document_issued_at_us", document.c.issued_at_us)

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from desired_state.change import Change
-from desired_state.diff import UP, as_text
+from desired_state.contract import Effect
+from desired_state.diff import UP
 from desired_state.document import Document, Service
 from desired_state.names import Timestamp
 from desired_state.observed import Identity, Observation
+from desired_state.parameters import as_text
 from desired_state.record import Recorded
 from desired_state.report import HealthWord, ServiceStatus, Status
 
@@ -21,6 +23,8 @@ class Field(Struct, frozen=True, kw_only=True):
     applied: str = ""
     observed: str = ""
     differs: bool = False
+    note: str = ""
+    """Said in place of an observed value: what no look can see by itself."""
     digest: bool = False
     """The values are digests: shown shortened."""
 
@@ -57,6 +61,13 @@ def compare(document: Document | None, status: Status | None) -> tuple[Compared,
     wanted = {service.name: service for service in document.services} if document else {}
     known = {service.name: service for service in status.services} if status else {}
     return tuple(_service(name, wanted.get(name), known.get(name)) for name in sorted(wanted.keys() | known.keys()))
+
+
+def compare_one(name: str, document: Document | None, status: Status | None) -> Compared:
+    """One service, also where neither side knows it."""
+    wanted = next((s for s in document.services if s.name == name), None) if document else None
+    known = next((s for s in status.services if s.name == name), None) if status else None
+    return _service(name, wanted, known)
 
 
 def _service(name: str, wanted: Service | None, known: ServiceStatus | None) -> Compared:
@@ -96,8 +107,9 @@ def _fields(
     yield _state(wanted, recorded, seen, told)
     yield _version(wanted, recorded, seen, told)
     yield from _packages(wanted, recorded, told)
-    yield from _parameters(wanted, recorded, told)
-    yield _configuration(recorded, seen, told)
+    configuration = _configuration(recorded, seen, told)
+    yield from _parameters(wanted, recorded, told, note=_note(configuration, recorded))
+    yield configuration
     yield _process(recorded, seen, told)
     ports = ", ".join(str(port) for port in seen.ports) if seen else ""
     yield Field(name="listening ports", observed=ports)
@@ -138,14 +150,24 @@ def _packages(wanted: Service | None, recorded: Recorded | None, told: set[str])
         yield Field(name=name, desired=desired, applied=applied, differs=differs or name in told, digest=True)
 
 
-def _parameters(wanted: Service | None, recorded: Recorded | None, told: set[str]) -> Iterator[Field]:
+def _note(configuration: Field, recorded: Recorded | None) -> str:
+    """What a parameter is known to be in the files on disk: their digest tells, their text is not read."""
+    if recorded is None or not configuration.applied or not configuration.observed:
+        return ""
+    if configuration.differs:
+        return "file differs"
+    return f"waits for a {recorded.pending}" if recorded.pending is not Effect.NONE else "as applied"
+
+
+def _parameters(wanted: Service | None, recorded: Recorded | None, told: set[str], *, note: str) -> Iterator[Field]:
     shall = {name: as_text(value) for name, value in wanted.parameters.items()} if wanted else {}
     was = {name: as_text(value) for name, value in recorded.parameters.items()} if recorded else {}
     for key in sorted(shall.keys() | was.keys()):
         name, desired, applied = f"parameters.{key}", shall.get(key, ""), was.get(key, "")
         # A parameter that the document leaves out has its kind's default: that is no difference.
         differs = key in shall and recorded is not None and not recorded.adopted and desired != applied
-        yield Field(name=name, desired=desired, applied=applied, differs=differs or name in told)
+        differs = differs or name in told
+        yield Field(name=name, desired=desired, applied=applied, differs=differs, note=note if applied else "")
 
 
 def _configuration(recorded: Recorded | None, seen: Observation | None, told: set[str]) -> Field:

@@ -163,8 +163,8 @@ def _never(facts: Facts) -> Standing:
 
 
 def _suspended(reason: str, until: datetime | None) -> Standing:
-    end = f" Until {until:%Y-%m-%d %H:%M} UTC." if until else ""
-    return Standing(word=Word.SUSPENDED, sentence=f"{reason or 'No reason was given.'}{end}")
+    end = f", until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+    return Standing(word=Word.SUSPENDED, sentence=f"{reason or 'No reason was given'}{end}")
 
 
 def _silence(facts: Facts, said: Said, now: datetime) -> str:

@@ -49,6 +49,12 @@ def held(db: sqlite3.Connection, slot: str) -> Held | None:
     return Held(epoch=row[0], revision=row[1], digest=row[2], note=row[3], tag=row[4], origin=row[5], at=moment(row[6]))
 
 
+def good_digest(db: sqlite3.Connection) -> Digest | None:
+    """Of the last good document."""
+    row = db.execute("SELECT digest FROM document WHERE slot = 'good'").fetchone()
+    return str(row[0]) if row else None
+
+
 def bad_revision(db: sqlite3.Connection) -> BadRevision | None:
     """The revision that proved bad, if one did and none newer was accepted since."""
     row = db.execute("SELECT digest, revision, service, message, since_us FROM bad_revision").fetchone()
@@ -69,11 +75,6 @@ def accept(db: sqlite3.Connection, document: Held) -> None:
     db.execute("DELETE FROM bad_revision WHERE digest <> ?", (document.digest,))
 
 
-def tag(db: sqlite3.Connection, text: str) -> None:
-    """The source has the accepted bytes under a new tag."""
-    db.execute("UPDATE document SET tag = ? WHERE slot = 'accepted'", (text,))
-
-
 def mark_good(db: sqlite3.Connection, digest: Digest) -> None:
     """The accepted document was reached and verified: a bad newer one returns to it."""
     db.execute(
@@ -90,11 +91,6 @@ def mark_bad(db: sqlite3.Connection, bad: BadRevision) -> None:
         "INSERT OR REPLACE INTO bad_revision VALUES (1, ?, ?, ?, ?, ?)",
         (bad.digest, bad.revision, bad.service, bad.message, micros(bad.since)),
     )
-
-
-def forgive(db: sqlite3.Connection) -> None:
-    """An operator wants the bad revision tried once more."""
-    db.execute("DELETE FROM bad_revision")
 
 
 def _keep(db: sqlite3.Connection, slot: str, document: Held) -> None:

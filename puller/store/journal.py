@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from desired_state.names import Digest
 from desired_state.record import Recorded
 from desired_state.report import StepResult
 from desired_state.step import Step
@@ -33,8 +34,13 @@ class Journalled(Struct, frozen=True, kw_only=True):
     run: str
     attempt: int
     folder: str
+    timeout_s: int
+    document: Digest
+    """Which document it was planned from."""
     step: Step
     started_at: datetime
+    repeated: bool = False
+    """Nobody knows how the try before this one ended."""
 
 
 def open_run(db: sqlite3.Connection) -> OpenRun | None:
@@ -45,9 +51,21 @@ def open_run(db: sqlite3.Connection) -> OpenRun | None:
 
 def started(db: sqlite3.Connection) -> list[Journalled]:
     """Steps that were started and have no end."""
-    rows = db.execute("SELECT n, run, attempt, folder, body, started_us FROM step WHERE state = 'started' ORDER BY n")
+    rows = db.execute(
+        "SELECT n, run, attempt, folder, timeout_s, document, body, started_us FROM step"
+        " WHERE state = 'started' ORDER BY n"
+    )
     return [
-        Journalled(n=r[0], run=r[1], attempt=r[2], folder=r[3], step=_STEP.decode(r[4]), started_at=moment(r[5]))
+        Journalled(
+            n=r[0],
+            run=r[1],
+            attempt=r[2],
+            folder=r[3],
+            timeout_s=r[4],
+            document=r[5],
+            step=_STEP.decode(r[6]),
+            started_at=moment(r[7]),
+        )
         for r in rows
     ]
 
@@ -58,24 +76,40 @@ def unreported(db: sqlite3.Connection) -> list[StepResult]:
     return [_RESULT.decode(body) for (body,) in rows]
 
 
-def start(db: sqlite3.Connection, run: OpenRun, step: Step, folder: str, at: datetime) -> Journalled:
+def start(
+    db: sqlite3.Connection, run: OpenRun, step: Step, *, folder: str, timeout_s: int, document: Digest, at: datetime
+) -> Journalled:
     """Writes down that the step is about to run."""
     db.execute("INSERT OR IGNORE INTO open_run VALUES (1, ?, ?, ?)", (run.id, run.trigger, micros(run.started_at)))
+    repeated = _was_lost(db, step)
     attempt = 1 + db.execute("SELECT count(*) FROM step WHERE step_id = ?", (step.id,)).fetchone()[0]
     row = db.execute(
-        "INSERT INTO step (step_id, service, verb, run, attempt, state, folder, body, started_us)"
-        " VALUES (?, ?, ?, ?, ?, 'started', ?, ?, ?) RETURNING n",
-        (step.id, step.service, step.verb, run.id, attempt, folder, msgspec.json.encode(step), micros(at)),
+        "INSERT INTO step (step_id, service, verb, run, attempt, state, folder, timeout_s, document, body, started_us)"
+        " VALUES (?, ?, ?, ?, ?, 'started', ?, ?, ?, ?, ?) RETURNING n",
+        (
+            step.id,
+            step.service,
+            step.verb,
+            run.id,
+            attempt,
+            folder,
+            timeout_s,
+            document,
+            msgspec.json.encode(step),
+            micros(at),
+        ),
     ).fetchone()
-    return Journalled(n=row[0], run=run.id, attempt=attempt, folder=folder, step=step, started_at=at)
-
-
-def was_lost(db: sqlite3.Connection, step: Step) -> bool:
-    """Whether nobody knows how that verb of that service ended when it was run last: running it now is a repeat."""
-    row = db.execute(
-        "SELECT state FROM step WHERE service = ? AND verb = ? ORDER BY n DESC LIMIT 1", (step.service, step.verb)
-    ).fetchone()
-    return row is not None and row[0] == "unknown"
+    return Journalled(
+        n=row[0],
+        run=run.id,
+        attempt=attempt,
+        folder=folder,
+        timeout_s=timeout_s,
+        document=document,
+        step=step,
+        started_at=at,
+        repeated=repeated,
+    )
 
 
 def finish(db: sqlite3.Connection, n: int, result: StepResult, entry: Recorded | None) -> None:
@@ -109,6 +143,13 @@ def close_run(db: sqlite3.Connection) -> None:
 def folders(db: sqlite3.Connection) -> set[str]:
     """Scratch folders that the journal still speaks of."""
     return {folder for (folder,) in db.execute("SELECT folder FROM step")}
+
+
+def _was_lost(db: sqlite3.Connection, step: Step) -> bool:
+    row = db.execute(
+        "SELECT state FROM step WHERE service = ? AND verb = ? ORDER BY n DESC LIMIT 1", (step.service, step.verb)
+    ).fetchone()
+    return row is not None and row[0] == "unknown"
 
 
 def _end(db: sqlite3.Connection, n: int, state: str, result: StepResult) -> None:

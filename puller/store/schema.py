@@ -21,8 +21,9 @@ MIGRATIONS = (
     CREATE TABLE step (
       n INTEGER PRIMARY KEY AUTOINCREMENT, step_id TEXT NOT NULL, service TEXT NOT NULL, verb TEXT NOT NULL,
       run TEXT NOT NULL, attempt INTEGER NOT NULL,
-      state TEXT NOT NULL CHECK (state IN ('started', 'done', 'failed', 'unknown')), folder TEXT NOT NULL,
-      body BLOB NOT NULL, started_us INTEGER NOT NULL, result BLOB, reported INTEGER NOT NULL DEFAULT 0);
+      state TEXT NOT NULL CHECK (state IN ('started', 'done', 'failed', 'unknown')),
+      folder TEXT NOT NULL, timeout_s INTEGER NOT NULL, document TEXT NOT NULL, body BLOB NOT NULL,
+      started_us INTEGER NOT NULL, result BLOB, reported INTEGER NOT NULL DEFAULT 0);
     CREATE INDEX step_open ON step (reported, state);
     CREATE INDEX step_by_id ON step (step_id);
     CREATE TABLE wait (

@@ -107,6 +107,20 @@ def test_a_changed_join_token_is_refused() -> None:
         assert length < 40 or text[20:length] not in str(caught.value)
 
 
+def test_a_join_token_has_one_text() -> None:
+    """The same token in another text is refused."""
+    text = "towline-join-1." + urlsafe_b64encode(msgspec.json.encode(TOKEN).replace(b",", b", ")).decode().rstrip("=")
+    with pytest.raises(EnrolmentRefused, match="cut off or changed"):
+        JoinToken.decode(text)
+
+
+@pytest.mark.parametrize("text", ["", TOKEN.encode()[15:], "x" + TOKEN.encode(), TOKEN.encode() + "A" * 20_000])
+def test_what_is_no_join_token_is_told(text: str) -> None:
+    """Text that does not begin like a join token, or is far too long for one, is told to be none."""
+    with pytest.raises(EnrolmentRefused, match="not a join token"):
+        JoinToken.decode(text)
+
+
 @pytest.mark.parametrize(
     "changes", [{"host": "../x"}, {"secret": "short"}, {"backend_url": "ftp://x"}, {"trust_digest": "ab"}, {"extra": 1}]
 )
@@ -152,6 +166,15 @@ def test_bad_key_is_refused(field: str, text: str) -> None:
     """A key that is not the base64 of 32 bytes is refused."""
     body = msgspec.json.encode(request_of(**{field: text}))
     assert field in refusal(body)
+
+
+@pytest.mark.parametrize("field", ["identity_key", "sealing_key"])
+def test_loose_key_is_refused(field: str) -> None:
+    """A second text for the same key bytes is refused."""
+    text = str(getattr(request_of(), field))
+    loose = text[:-2] + chr(ord(text[-2]) + 1) + "="
+    body = msgspec.json.encode(request_of(**{field: loose}))
+    assert f"{field} is not the base64" in refusal(body)
 
 
 @pytest.mark.parametrize("public", [bytes(32), b"\x01" + bytes(31), b"\x01" + bytes(30) + b"\x80"])

@@ -92,7 +92,8 @@ def test_threshold_of_new_roots_counts() -> None:
 
 def test_publisher_keys_sign_no_trust() -> None:
     """A publisher key, which lies on the backend, cannot change whom hosts believe."""
-    assert TrustReason.UNSIGNED == refusal(trust_of(), None, trust_note(PUBLISHER, version=2))
+    data = trust_note(PUBLISHER, version=2, root_keys=(str(PUBLISHER.verifier),))
+    assert TrustReason.UNSIGNED == refusal(trust_of(), None, data)
 
 
 @pytest.mark.parametrize("version", [1, 3, 2**31 - 1])
@@ -142,6 +143,9 @@ ILL_FORMED = {
     "one key under two names": {
         "keys": (str(PUBLISHER.verifier), str(key("alias", 1).verifier)),
         "threshold": 2,
+    },
+    "two keys with one name and id, of which one would hide the other": {
+        "keys": tuple(str(VerifierKey("publisher", number.to_bytes(32, "big"))) for number in (2572, 25906)),
     },
     "no key": {"keys": ()},
     "no threshold": {"threshold": 0},

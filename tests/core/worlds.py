@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from desired_state.answer import Answer
 from desired_state.contract import Effect, KindMeta, PackageRole, Parameter, Verb, VerbMeta
-from desired_state.diff import effective
 from desired_state.document import Artifact, Document, Limits, Origin, Package, Service
 from desired_state.names import digest_of
 from desired_state.observed import Identity, Observation, Observed
+from desired_state.parameters import with_defaults
 from desired_state.progress import after_look, after_step
 from desired_state.record import Record
 from desired_state.step import Plan, Step
@@ -113,7 +113,7 @@ class World:
                 assert self.state.get(name) not in ("running", "degraded"), "installed under a running process"
                 self.state[name], self.version[name] = "stopped", wanted.version
             case Verb.CONFIGURE:
-                text = repr(sorted(effective(wanted, KINDS[wanted.kind]).items()))
+                text = repr(sorted(with_defaults(wanted.parameters, KINDS[wanted.kind]).items()))
                 self.config[name] = digest_of((wanted.version + text).encode())
                 facts["config"] = (self.config[name],)
             case Verb.START | Verb.RESTART | Verb.TAKE_OVER:

@@ -29,6 +29,8 @@ class MariaDb:
             f"--user={getpass.getuser()}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
+            # Not every machine finds its own name.
+            "--force",
         ]
 
     def serve(self, folder: Path, *, durable: bool) -> list[str]:

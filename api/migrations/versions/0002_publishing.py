@@ -41,3 +41,15 @@ def upgrade() -> None:
         required("kinds", BODY),
         required("added_us", MICROS),
     )
+    create_table(
+        "publication",
+        required("id", NUMBER, primary_key=True, autoincrement=True),
+        required("at_us", MICROS),
+        required("change_id", NUMBER),
+        required("inputs", DIGEST),
+        required("documents", NUMBER),
+        required("due_us", MICROS),
+        required("orphans", BODY),
+        required("refused", BODY),
+        required("holder", text(200)),
+    )

@@ -1,0 +1,1 @@
+"""The HTTP API: each handler parses, calls one service, and returns a struct."""

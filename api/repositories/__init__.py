@@ -1,0 +1,1 @@
+"""Questions to the database, by name. None of them commits."""

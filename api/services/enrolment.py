@@ -1,0 +1,174 @@
+"""How hosts get in: invited by a person, let in once by a join token, known by their keys from then on."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.database import snapshot, transaction
+from api.errors import Forbidden, Invalid, Unauthenticated
+from api.moments import micros, moment
+from api.principal import Principal
+from api.repositories import catalogue, hosts
+from api.repositories import trust as notes
+from api.repositories.hosts import Held, Identity
+from api.secret_text import new_id, new_secret
+from api.services import audit
+from desired_state.catalogue import Problem
+from desired_state.enrolment import (
+    EnrolmentAnswer,
+    EnrolmentRefused,
+    EnrolmentRequest,
+    HeldToken,
+    JoinToken,
+    SourceSettings,
+    check_token,
+    read_enrolment,
+    sealing_key_of,
+    secret_hash,
+)
+from desired_state.names import HOST_PATTERN, is_name
+from desired_state.request_signature import RequestRefused, SharedKey, check_request, keyid_of, shared_key
+
+NOT_LET_IN = "this host is not let in; ask who invited it to look at the audit log, and to invite it again"
+"""The same text for all reasons but expiry: whoever guesses learns nothing. The audit log has the reason."""
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """What a person carries to the host."""
+
+    host: str
+    join_token: str
+    expires_at: datetime
+    declared: bool
+    """Whether the catalogue has the host: only then is there a document for it."""
+
+
+async def invite(
+    engine: AsyncEngine, by: Principal, host: str, *, base_url: str, now: datetime, lasts: timedelta
+) -> Invitation:
+    """Make a join token for the host; earlier ones that were not used are void. Raises Invalid, NotFound."""
+    if not is_name(HOST_PATTERN, host) or len(host) > 128:
+        raise Invalid("nobody is invited", (Problem(pointer="/host", message=f"{host!r} is not a host name"),))
+    secret, token_id, expires = new_secret(), new_id(), (now + lasts).replace(microsecond=0)
+    held = Held(
+        id=token_id,
+        host=host,
+        secret_hash=secret_hash(secret),
+        created_by=by.actor,
+        created_us=micros(now),
+        expires_us=micros(expires),
+    )
+    async with transaction(engine) as connection:
+        trust = await notes.newest(connection)
+        if trust is None:
+            raise Invalid("there is no trust yet; run: towline trust init")
+        await hosts.put_join_token(connection, held)
+        declared = await catalogue.entry(connection, "host", host) is not None
+        detail = {"token": token_id, "expires_at": expires.isoformat()}
+        await audit.append(
+            connection, now=now, actor=by.actor, action="host.invited", subject=f"host/{host}", detail=detail
+        )
+    token = JoinToken(
+        host=host, id=token_id, secret=secret, backend_url=base_url, trust_digest=trust.digest, expires_at=expires
+    )
+    return Invitation(host=host, join_token=token.encode(), expires_at=expires, declared=declared)
+
+
+async def enrol(
+    engine: AsyncEngine,
+    body: bytes,
+    target: str,
+    headers: Mapping[str, str],
+    *,
+    sources: tuple[SourceSettings, ...],
+    now: datetime,
+) -> EnrolmentAnswer:
+    """Let a host in, once. Raises Forbidden; each refusal is audited with its reason."""
+    host = ""
+    try:
+        request = read_enrolment(body, target, headers, now=now)
+        host = request.host
+        async with transaction(engine) as connection:
+            trust = await _let_in(connection, request, now)
+    except EnrolmentRefused as error:
+        await _note_refusal(engine, host, str(error), now)
+        expired = "expired" in str(error)
+        raise Forbidden(str(error) if expired else NOT_LET_IN) from error
+    return EnrolmentAnswer(host=request.host, trust=trust.decode(), sources=sources)
+
+
+async def authenticated_host(
+    engine: AsyncEngine,
+    own: X25519PrivateKey,
+    *,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    now: datetime,
+) -> str:
+    """Which host signed this request. Raises Unauthenticated, with the reason and no secret."""
+    try:
+        host = keyid_of(headers)
+        key = await request_key(engine, own, host)
+        return check_request(method, target, headers, body, key=key, now=now.timestamp())
+    except RequestRefused as error:
+        raise Unauthenticated(f"the request {error}") from error
+
+
+async def request_key(engine: AsyncEngine, own: X25519PrivateKey, host: str) -> SharedKey:
+    """The key that both sides derived for the requests of that host. Raises Unauthenticated for an unknown host."""
+    async with snapshot(engine) as connection:
+        known = await hosts.identity(connection, host)
+    if known is None:
+        raise Unauthenticated(f"no host {host} is enrolled here; invite it: towline host invite {host}")
+    return shared_key(own, sealing_key_of(known.sealing_key), host)
+
+
+async def _let_in(connection: AsyncConnection, request: EnrolmentRequest, now: datetime) -> bytes:
+    held = await hosts.unused_join_token(connection, request.token_id)
+    check_token(request, _held(held), now=now)
+    if held is None or not await hosts.use_join_token(connection, request.token_id, micros(now)):
+        raise EnrolmentRefused(f"join token {request.token_id} was used by another at the same moment")
+    # The note that was there when the token was made: its digest is the one that the token pins.
+    trust = await notes.newest(connection, until_us=held.created_us)
+    if trust is None:
+        raise EnrolmentRefused(f"join token {request.token_id} is older than the trust note; invite again")
+    identity = Identity(
+        host=request.host,
+        identity_key=request.identity_key,
+        sealing_key=request.sealing_key,
+        enrolled_at_us=micros(now),
+        agent_version=request.agent_version[:64],
+    )
+    replaced = await hosts.put_identity(connection, identity)
+    await audit.append(
+        connection,
+        now=now,
+        actor=f"host:{request.host}",
+        action="host.enrolled",
+        subject=f"host/{request.host}",
+        detail={"token": held.id, "invited_by": held.created_by, "replaced": str(replaced).lower()},
+    )
+    return trust.note
+
+
+def _held(row: Held | None) -> HeldToken | None:
+    if row is None:
+        return None
+    return HeldToken(host=row.host, id=row.id, secret_hash=row.secret_hash, expires_at=moment(row.expires_us))
+
+
+async def _note_refusal(engine: AsyncEngine, host: str, reason: str, now: datetime) -> None:
+    async with transaction(engine) as connection:
+        await audit.append(
+            connection,
+            now=now,
+            actor="anonymous",
+            action="enrolment.refused",
+            subject=f"host/{host}" if host else "enrolment",
+            detail={"reason": reason[:500]},
+        )

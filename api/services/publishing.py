@@ -1,0 +1,182 @@
+"""Publishing: from what is declared to signed documents in the database, and from there to every target.
+
+The database is the truth of what is published; targets follow it. Both halves can be cut off anywhere and repeated:
+documents are issued in one transaction, and what a target lacks is asked of the database each time.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import msgspec
+from msgspec import Struct, structs
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.database import snapshot, transaction
+from api.moments import micros, moment
+from api.publish.bundle import Bundle, Scripts, make_bundle, merge_scripts
+from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_documents
+from api.publish.target import Target
+from api.repositories import deliveries, publications
+from api.services.delivering import Delivered, deliver
+from api.services.lease import PUBLISHER, Lease, hold
+from desired_state.document import Origin
+from desired_state.names import HostName
+from desired_state.note import SigningKey
+
+_DEADLINE_S = 300.0
+"""Documents of ten thousand hosts are read and written in seconds; a lost server ends it all the same."""
+
+
+class Publisher(Struct, frozen=True, kw_only=True):
+    """What a process needs for publishing, from its settings."""
+
+    holder: str
+    """Which process this is, for people: host and pid."""
+    keys: Sequence[SigningKey]
+    shipped: Scripts
+    artifact_bases: tuple[str, ...]
+    validity: timedelta
+    targets: Sequence[Target] = ()
+    lease_s: float = 15.0
+    now: Callable[[], datetime] = partial(datetime.now, UTC)
+
+
+class Publication(Struct, frozen=True, kw_only=True):
+    """What one call of `publish` did."""
+
+    documents: int = 0
+    """Issued and stored."""
+    unchanged: int = 0
+    orphans: tuple[HostName, ...] = ()
+    """Hosts that left the catalogue; what is published for them stays."""
+    refused: dict[HostName, str] = {}
+    """Hosts for which no document could be made, and why."""
+    deliveries: tuple[Delivered, ...] = ()
+    waiting_for: str = ""
+    """Why nothing can be published yet; empty otherwise."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that is declared stands everywhere it should."""
+        return not (self.refused or self.waiting_for or any(one.problem for one in self.deliveries))
+
+
+async def publish(engine: AsyncEngine, publisher: Publisher, *, verify: bool = False) -> Publication:
+    """Bring documents and targets to what is declared. When they are, nothing is written and no target is asked.
+
+    `verify` opens every target even so, and repairs what others changed there. Raises TryLater when another process is
+    publishing or the database is away, BadScript for scripts that cannot be bundled.
+    """
+    async with snapshot(engine) as connection:
+        look = await _look(connection, publisher)
+        names = [target.name for target in publisher.targets]
+        if look.settled and not verify and not await deliveries.lacking(connection, names):
+            return look.settled
+    async with hold(engine, PUBLISHER, publisher.holder, lambda: micros(publisher.now()), publisher.lease_s) as lease:
+        publication = await _issue(engine, publisher, lease)
+        done = [await deliver(engine, target, lease, lambda: micros(publisher.now())) for target in publisher.targets]
+    return structs.replace(publication, deliveries=tuple(done))
+
+
+class _Look(Struct, frozen=True, kw_only=True):
+    """Whether there is anything to render, found out without reading the catalogue."""
+
+    settled: Publication | None
+    """What is to be said when there is not."""
+    change_id: int = 0
+    origin: Origin | None = None
+    epoch: int = 0
+    bundle: Bundle | None = None
+    inputs: str = ""
+
+
+async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
+    change_id, origin = await publications.head(connection)
+    epoch = await publications.epoch(connection)
+    if epoch is None or not publisher.keys:
+        return _Look(settled=Publication(waiting_for="there is no publisher's key yet: towline trust init"))
+    if not change_id:
+        return _Look(settled=Publication(waiting_for="there is no catalogue yet: import one, or add a host"))
+    scripts = merge_scripts(publisher.shipped, await publications.scripts(connection))
+    bundle = await asyncio.to_thread(make_bundle, scripts)
+    stamp = await publications.modes_stamp(connection)
+    inputs = _inputs(publisher, bundle, change_id, epoch, stamp)
+    last = await publications.last_publication(connection)
+    same = last is not None and last.inputs == inputs and publisher.now() < moment(last.due_us)
+    settled = _as_before(last.orphans, last.refused) if last is not None and same else None
+    return _Look(settled=settled, change_id=change_id, origin=origin, epoch=epoch, bundle=bundle, inputs=inputs)
+
+
+async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Publication:
+    now = publisher.now()
+    async with snapshot(engine, deadline_s=_DEADLINE_S) as connection:
+        look = await _look(connection, publisher)
+        if look.settled or look.origin is None or look.bundle is None:
+            return look.settled or Publication()
+        declared = Snapshot(
+            catalogue=await publications.catalogue(connection),
+            modes=await publications.modes(connection),
+            published=await publications.published(connection),
+            epoch=look.epoch,
+            origin=look.origin,
+        )
+    terms = Terms(
+        kinds=look.bundle.kinds,
+        bundle=look.bundle.artifact,
+        artifact_bases=publisher.artifact_bases,
+        validity=publisher.validity,
+        keys=publisher.keys,
+    )
+    issue = await asyncio.to_thread(issue_documents, declared, terms, now)
+    async with transaction(engine, deadline_s=_DEADLINE_S) as connection:
+        await lease.lock(connection)
+        await _store(connection, publisher, look, issue)
+    return Publication(
+        documents=len(issue.documents),
+        unchanged=issue.unchanged,
+        orphans=issue.orphans,
+        refused=dict(issue.refused),
+    )
+
+
+async def _store(connection: AsyncConnection, publisher: Publisher, look: _Look, issue: Issue) -> None:
+    at_us = micros(publisher.now())
+    if look.bundle is not None:
+        await publications.store_bundle(connection, look.bundle, at_us)
+    if issue.documents:
+        await publications.store_documents(connection, issue.documents, look.change_id)
+        await publications.tell(connection, at_us, "publication", [""])
+    await publications.add_publication(
+        connection,
+        at_us=at_us,
+        change_id=look.change_id,
+        inputs=look.inputs,
+        documents=len(issue.documents),
+        due_us=micros(issue.due_at),
+        orphans=msgspec.json.encode(issue.orphans),
+        refused=msgspec.json.encode(dict(issue.refused)),
+        holder=publisher.holder,
+    )
+
+
+def _inputs(publisher: Publisher, bundle: Bundle, change_id: int, epoch: int, modes_stamp: tuple[int, int]) -> str:
+    return inputs_digest(
+        (
+            change_id,
+            epoch,
+            modes_stamp,
+            bundle.artifact.digest,
+            publisher.artifact_bases,
+            publisher.validity.total_seconds(),
+            [str(key.verifier) for key in publisher.keys],
+        )
+    )
+
+
+def _as_before(orphans: bytes, refused: bytes) -> Publication:
+    return Publication(
+        orphans=msgspec.json.decode(orphans, type=tuple[str, ...]),
+        refused=msgspec.json.decode(refused, type=dict[str, str]),
+    )

@@ -1,0 +1,92 @@
+"""One service across hosts, and the list of all services. Read only."""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.database import snapshot
+from api.errors import NotFound
+from api.repositories import declared
+from api.repositories import fleet as questions
+from api.services.comparing import Compared, compare_one
+from api.services.fleet import line_of
+from api.services.host_detail import document_in
+from api.services.standing import Standing
+from desired_state.catalogue import HostEntry, ServiceEntry, selects
+from desired_state.report import Status
+
+HOSTS = 100
+
+
+class ServiceLine(Struct, frozen=True, kw_only=True):
+    """One service of the catalogue, and on how many hosts its placement puts it."""
+
+    entry: ServiceEntry
+    hosts: int
+
+
+class OnHost(Struct, frozen=True, kw_only=True):
+    """The service on one host."""
+
+    host: str
+    standing: Standing
+    compared: Compared
+
+
+class ServiceDetail(Struct, frozen=True, kw_only=True):
+    """One service: as it is declared, and as it is on each host. Counts are over the hosts of this page."""
+
+    name: str
+    entry: ServiceEntry
+    placed: int
+    healthy: int
+    differing: int
+    hosts: tuple[OnHost, ...]
+    next: str | None = None
+    """What to give as `after` for the next page; null on the last one."""
+
+
+async def service_list(engine: AsyncEngine) -> tuple[ServiceLine, ...]:
+    """Every service of the catalogue, by name."""
+    async with snapshot(engine) as connection:
+        entries, hosts = await declared.services(connection), await declared.hosts(connection)
+    return tuple(ServiceLine(entry=entry, hosts=len(_placed(entry, hosts))) for entry in entries)
+
+
+async def service_detail(engine: AsyncEngine, name: str, *, now: datetime, after: str = "") -> ServiceDetail:
+    """One service across hosts, by host name, from after that one. Raises NotFound where it is not declared."""
+    async with snapshot(engine) as connection:
+        entry = await declared.service(connection, name)
+        if entry is None:
+            raise NotFound(f"no service {name} is declared in the catalogue; hosts that have it keep it")
+        placed = _placed(entry, await declared.hosts(connection))
+        page = [host for host in placed if host > after][: HOSTS + 1]
+        hosts = await _on_hosts(connection, name, page[:HOSTS], now)
+    return ServiceDetail(
+        name=name,
+        entry=entry,
+        placed=len(placed),
+        healthy=sum(line.compared.health == "healthy" for line in hosts),
+        differing=sum(line.compared.differences > 0 for line in hosts),
+        hosts=hosts,
+        next=page[HOSTS - 1] if len(page) > HOSTS else None,
+    )
+
+
+async def _on_hosts(connection: AsyncConnection, name: str, hosts: list[str], now: datetime) -> tuple[OnHost, ...]:
+    rows = await questions.named_hosts(connection, hosts)
+    notes, bodies = await questions.notes(connection, hosts), await questions.statuses(connection, hosts)
+    lines = []
+    for row in rows:
+        host = row["host"]
+        status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
+        document = document_in(notes[host]) if host in notes else None
+        standing = line_of(row, now, status).standing
+        lines.append(OnHost(host=host, standing=standing, compared=compare_one(name, document, status)))
+    return tuple(lines)
+
+
+def _placed(entry: ServiceEntry, hosts: list[HostEntry]) -> list[str]:
+    return [host.host for host in hosts if selects(entry.placement, host)]

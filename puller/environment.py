@@ -1,0 +1,50 @@
+"""The environment of a script call, built from nothing. See docs/scripts/contract.md."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from desired_state.contract import KindMeta
+from desired_state.document import Package, Service
+from desired_state.names import Role
+from desired_state.parameters import with_defaults
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def environment(
+    service: Service,
+    meta: KindMeta,
+    *,
+    prefix: Path,
+    home: Path,
+    step: str,
+    timeout_s: int,
+    packages: Mapping[Role, Path],
+) -> dict[str, str]:
+    """What the script sees, and nothing else of ours. `packages`: where each package file lies, or would lie."""
+    given = {
+        "PATH": PATH,
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TOWLINE_PREFIX": str(prefix),
+        "TOWLINE_SERVICE": service.name,
+        "TOWLINE_KIND": service.kind,
+        "TOWLINE_VERSION": service.version,
+        "TOWLINE_STATE": service.state,
+        "TOWLINE_STEP": step,
+        "TOWLINE_TIMEOUT_S": str(timeout_s),
+    }
+    given |= {f"TOWLINE_PARAM_{name}": text for name, text in with_defaults(service.parameters, meta).items()}
+    for role, package in service.packages.items():
+        given |= _package(role, package, packages[role])
+    return given
+
+
+def _package(role: Role, package: Package, path: Path) -> dict[str, str]:
+    return {
+        f"TOWLINE_PACKAGE_{role}": str(path),
+        f"TOWLINE_PACKAGE_{role}_NAME": package.name,
+        f"TOWLINE_PACKAGE_{role}_VERSION": package.version,
+        f"TOWLINE_PACKAGE_{role}_FILE": package.file,
+        f"TOWLINE_PACKAGE_{role}_DIGEST": package.digest,
+    }

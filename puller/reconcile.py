@@ -1,0 +1,253 @@
+"""One pass, readable top to bottom: recover, fetch, accept, observe, diff, plan, apply, verify, record, report.
+
+First install, upgrade, self-heal, take-over and uninstall are this same pass with other input. Whatever happens in it,
+what is known at its end is recorded once, in `finally`.
+"""
+
+from typing import Literal
+
+import structlog
+from msgspec import Struct
+
+from desired_state.acceptance import Accepted, expired
+from desired_state.observed import Identity
+from desired_state.plan import make_plan
+from desired_state.progress import after_look
+from desired_state.report import Status
+from desired_state.retry import MAX_ATTEMPTS, Next
+from desired_state.step import Step
+from puller import backoff
+from puller.applying import Applier, may_run
+from puller.crash_points import reached
+from puller.delivery import Deliverer
+from puller.findings import Findings
+from puller.intake import Intake
+from puller.modes import allowed
+from puller.observer import Observer
+from puller.parts import Parts
+from puller.ports import Stalled, Unavailable
+from puller.recording import record
+from puller.recovery import recover
+from puller.scripts import Scripts, ScriptShelf
+from puller.store import documents, waits
+from puller.store.documents import BadRevision
+from puller.store.journal import OpenRun
+from puller.store.snapshot import snapshot
+
+Trigger = Literal["schedule", "start", "exit", "document", "request", "retry"]
+MAX_ROUNDS = 3
+"""So often one pass plans again after it has applied: a step may show that another one is needed."""
+_log = structlog.get_logger("towline.pass")
+
+
+class PassEnd(Struct, frozen=True, kw_only=True):
+    """What the agent needs to know of a pass."""
+
+    findings: Findings
+    status: Status
+    next_try_s: float | None
+    """Seconds until a service that failed may be tried again."""
+    fetch_not_before_s: float
+    """The source asked for this much patience."""
+
+    @property
+    def identities(self) -> dict[str, Identity]:
+        """The process of each service that runs."""
+        seen = self.findings.observed.values()
+        return {o.service: o.identity for o in seen if o.identity is not None and o.state in ("running", "degraded")}
+
+
+class Reconciler:
+    """Makes passes, one at a time. Remembers only what it can find out again."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.intake = Intake(
+            host=parts.host, source=parts.source, trust=parts.trust, store=parts.store, clock=parts.clock
+        )
+        self._observer = Observer(parts.glance, parts.clock)
+        self._shelf = ScriptShelf(parts)
+        self._deliverer = (
+            Deliverer(host=parts.host, sink=parts.sink, store=parts.store, clock=parts.clock) if parts.sink else None
+        )
+        self._loaded = False
+
+    async def run_pass(self, trigger: Trigger, *, allow_removals: int | None = None, insist: bool = False) -> PassEnd:
+        """One pass. `insist`: what stalled or backs off is tried now; `allow_removals`: instead of the limit, once."""
+        findings = await self._begin(trigger, allow_removals=allow_removals, insist=insist)
+        try:
+            await recover(self._parts, findings, self.intake, self._shelf)
+            findings.taken = await self.intake.fetch()
+            findings.newest = self.intake.accepted
+            await self._converge(findings)
+            reached("after_apply")
+        finally:
+            recorded = await record(self._parts, findings)
+            if recorded.is_good:
+                self.intake.note_good()
+        if self._deliverer is not None:
+            await self._deliverer.deliver(findings.newest.digest if findings.newest else None)
+        return _end(findings, recorded.status)
+
+    async def preview(self) -> Findings:
+        """What a pass would do now. Fetches and looks; keeps nothing. Raises Unavailable or Stalled."""
+        findings = await self._begin("request", allow_removals=None, insist=False)
+        findings.taken, findings.newest = await self.intake.peek()
+        if findings.newest is not None:
+            findings.allowed = allowed(findings.newest.document, findings.known.suspension, findings.now)
+            findings.in_force = self._document_to_hold(findings, findings.newest)
+            await self._look(findings, findings.in_force, await self._shelf.scripts(findings.in_force))
+        return findings
+
+    async def _begin(self, trigger: Trigger, *, allow_removals: int | None, insist: bool) -> Findings:
+        parts = self._parts
+        if not self._loaded:
+            await self.intake.load()
+            self._loaded = True
+        known = await parts.store.read(snapshot)
+        if insist or known.requests:
+            await parts.store.transact(waits.clear_all)
+            known = await parts.store.read(snapshot)
+        removals = [r.allow_removals for r in known.requests if r.allow_removals is not None]
+        now = parts.clock.now()
+        return Findings(
+            run=known.open_run or OpenRun(id=parts.new_id(), trigger=trigger, started_at=now),
+            began=parts.clock.monotonic(),
+            now=now,
+            known=known,
+            record=dict(known.record),
+            waits=dict(known.waits),
+            allow_removals=max(removals) if removals else allow_removals,
+        )
+
+    async def _converge(self, findings: Findings) -> None:
+        """Holds the host to the newest accepted document, or, when that proves bad, to the last good one."""
+        newest = findings.newest
+        document = newest.document if newest else None
+        findings.allowed = allowed(document, findings.known.suspension, findings.now)
+        if newest is None:
+            return
+        to_hold = self._document_to_hold(findings, newest)
+        bad = await self._reach(findings, to_hold)
+        if bad is not None and self.intake.good is not None and self.intake.good.digest != to_hold.digest:
+            await self._parts.store.transact(documents.mark_bad, bad)
+            _log.warning("revision is bad, returning to the last good one", revision=bad.revision, reason=bad.message)
+            self._tell_of_return(findings, bad, self.intake.good)
+            await self._reach(findings, self.intake.good)
+
+    def _document_to_hold(self, findings: Findings, newest: Accepted) -> Accepted:
+        bad, good = findings.known.bad, self.intake.good
+        if bad is None or good is None or bad.digest != newest.digest:
+            return newest
+        self._tell_of_return(findings, bad, good)
+        return good
+
+    def _tell_of_return(self, findings: Findings, bad: BadRevision, good: Accepted) -> None:
+        findings.rolled_back = (
+            f"revision {bad.revision} could not be applied ({bad.message}); revision {good.document.revision} runs "
+            f"instead, and {bad.revision} is not tried again: publish a newer one"
+        )
+
+    async def _reach(self, findings: Findings, accepted: Accepted) -> BadRevision | None:
+        """Observe, diff, plan, apply, verify. What makes the document a bad one, if something does."""
+        findings.in_force = accepted
+        late = expired(accepted.document, findings.now)
+        findings.expired = late.message if late else ""
+        try:
+            scripts = await self._shelf.scripts(accepted)
+        except Stalled as error:
+            findings.stalled.append(str(error))
+            return self._bad(findings, accepted, "", str(error))
+        except Unavailable as error:
+            await self._do_without(findings, accepted, error)
+            return None
+        reached("after_bundle")
+        await self._look(findings, accepted, scripts)
+        if findings.allowed.mode != "enforce":
+            return None
+        for _ in range(MAX_ROUNDS):
+            if not await self._apply(findings, accepted, scripts):
+                break
+        return self._verdict(findings, accepted)
+
+    async def _do_without(self, findings: Findings, accepted: Accepted, error: Unavailable) -> None:
+        """The new document's scripts cannot be had now: until they can, the last good one is kept up."""
+        findings.retrying.append(f"revision {accepted.document.revision} waits for its scripts: {error}")
+        good = self.intake.good
+        if good is not None and good.digest != accepted.digest:
+            await self._reach(findings, good)
+
+    async def _look(self, findings: Findings, accepted: Accepted, scripts: Scripts, *applied: Step) -> None:
+        """Observe, diff and plan; those that were just worked on are looked at by their script."""
+        document = accepted.document
+        findings.observed = await self._observer.observe(
+            document, findings.record, scripts, ask={step.service for step in applied}
+        )
+        for name, entry in findings.record.items():
+            if name in findings.observed:
+                findings.record[name] = after_look(entry, findings.observed[name])
+        reached("before_plan")
+        findings.plan = make_plan(
+            document, findings.record, findings.observed, scripts.kinds, allow_removals=findings.allow_removals
+        )
+
+    async def _apply(self, findings: Findings, accepted: Accepted, scripts: Scripts) -> bool:
+        """Runs what may be run and looks again; whether everything succeeded and more is to be done."""
+        planned = findings.plan.steps if findings.plan else ()
+        steps = may_run(planned, findings.waiting(), only_corrective=bool(findings.expired))
+        if not steps:
+            return False
+        applier = Applier(
+            self._parts,
+            accepted=accepted,
+            scripts=scripts,
+            run=findings.run,
+            record=findings.record,
+            waits=findings.waits,
+        )
+        await applier.apply(steps)
+        findings.failures += applier.failures
+        self._slow_repairs(findings, accepted, applier.done)
+        await self._look(findings, accepted, scripts, *steps)
+        return not applier.failures
+
+    def _slow_repairs(self, findings: Findings, accepted: Accepted, done: list[Step]) -> None:
+        """A service that dies again and again is started again more and more slowly."""
+        for service in {step.service for step in done if step.intent == "corrective"}:
+            findings.waits[service] = backoff.after(
+                findings.waits.get(service),
+                service=service,
+                document=accepted.digest,
+                what_next=Next.RETRY,
+                message=f"{service}: was repaired and needs it again",
+                now=findings.now,
+                jitter=self._parts.jitter(),
+            )
+
+    def _verdict(self, findings: Findings, accepted: Accepted) -> BadRevision | None:
+        """A document is bad when a step that it asks for stalled, or failed too often."""
+        for failure in findings.failures:
+            spent = failure.what_next is Next.STALLED or failure.attempts >= MAX_ATTEMPTS
+            if failure.step.intent == "intended" and spent:
+                return self._bad(findings, accepted, failure.step.service, failure.message)
+        return None
+
+    def _bad(self, findings: Findings, accepted: Accepted, service: str, message: str) -> BadRevision:
+        return BadRevision(
+            digest=accepted.digest,
+            revision=accepted.document.revision,
+            service=service,
+            message=message[:800],
+            since=findings.now,
+        )
+
+
+def _end(findings: Findings, status: Status) -> PassEnd:
+    waiting = [wait for wait in findings.blocked() if wait.state == "retry"]
+    seconds = [max(1.0, (wait.next_try - findings.now).total_seconds()) for wait in waiting]
+    return PassEnd(
+        findings=findings,
+        status=status,
+        next_try_s=min(seconds) if seconds and findings.allowed.mode == "enforce" else None,
+        fetch_not_before_s=findings.taken.retry_after_s,
+    )

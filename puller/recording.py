@@ -1,0 +1,97 @@
+"""Record: the end of every pass, however it ended. One transaction, and only a heartbeat when nothing is new."""
+
+import shutil
+import sqlite3
+
+from msgspec import Struct
+
+from desired_state.report import Status
+from puller.crash_points import reached
+from puller.findings import Findings
+from puller.parts import Parts
+from puller.reporting import report_of, says_the_same, status_of
+from puller.store import documents, inventory, journal, modes, outbox, waits
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """What came of recording a pass."""
+
+    status: Status
+    ran: bool
+    """Steps were run since the last report."""
+    is_good: bool
+    """The newest document was reached and verified."""
+
+
+async def record(parts: Parts, findings: Findings) -> Recorded:
+    """Keeps what the pass found, and a report of it when it differs from what was reported last."""
+    reached("before_record")
+    recorded = await parts.store.transact(_write, parts, findings)
+    reached("after_record")
+    if recorded.ran:
+        await _forget_folders(parts)
+    return recorded
+
+
+def _write(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Recorded:
+    status = status_of(findings.evidence(), findings.known.status, about=_about(db, parts, findings))
+    for name, entry in findings.record.items():
+        if entry != findings.known.record.get(name):
+            inventory.write(db, entry)
+    for service, wait in findings.waits.items():
+        if wait != findings.known.waits.get(service):
+            waits.put(db, wait)
+    waits.clear(db, findings.over())
+    is_good = _mark_good(db, findings, status)
+    if findings.known.requests:
+        modes.answer(db, up_to=findings.known.requests[-1].id)
+    results = tuple(journal.unreported(db))
+    if results or not says_the_same(findings.known.status, status):
+        at = parts.clock.now()
+        report = report_of(
+            status,
+            host=parts.host,
+            seq=outbox.seq(db) + 1,
+            run=findings.run,
+            results=results,
+            at=at,
+            ms=max(0, round((parts.clock.monotonic() - findings.began) * 1000)),
+        )
+        outbox.put(db, report, send=parts.sink is not None)
+        journal.close_run(db)
+    else:
+        outbox.beat(db, parts.clock.now())
+    return Recorded(status=status, ran=bool(results), is_good=is_good)
+
+
+def _mark_good(db: sqlite3.Connection, findings: Findings, status: Status) -> bool:
+    newest = findings.newest
+    if newest is None or findings.in_force is not newest or status.sync != "synced" or status.health != "healthy":
+        return False
+    if documents.good_digest(db) != newest.digest:
+        documents.mark_good(db, newest.digest)
+    return True
+
+
+def _about(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Status:
+    ratchet = documents.ratchet(db)
+    return Status(
+        host=parts.host,
+        sync="unknown",
+        health="unknown",
+        mode=findings.allowed.mode,
+        accepted_epoch=ratchet.epoch if ratchet else None,
+        accepted_revision=ratchet.revision if ratchet else None,
+        document_digest=findings.newest.digest if findings.newest else "",
+        boot_id=parts.boot_id,
+        agent_version=parts.agent_version,
+        source=parts.source_type,
+    )
+
+
+async def _forget_folders(parts: Parts) -> None:
+    """Scratch folders of runs that the journal no longer speaks of."""
+    kept = {folder.partition("/")[0] for folder in await parts.store.read(journal.folders)}
+    for folder in parts.paths.steps.iterdir() if parts.paths.steps.is_dir() else ():
+        if folder.name not in kept and folder.name != "look":
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,57 @@
+"""After a crash: what became of the steps that an earlier puller started. Nothing is run here, and nothing assumed."""
+
+from desired_state.acceptance import Accepted
+from puller.applying import Applier, lose
+from puller.findings import Findings
+from puller.intake import Intake
+from puller.parts import Parts
+from puller.ports import Call, Stalled, Unavailable
+from puller.scripts import ScriptShelf
+from puller.store.journal import Journalled
+
+
+async def recover(parts: Parts, findings: Findings, intake: Intake, shelf: ScriptShelf) -> None:
+    """A receipt is written down; a keeper that still works is waited for; of what has neither, nobody knows the end."""
+    for journalled in findings.known.started:
+        ended = await parts.runner.reattach(_call(parts, journalled))
+        applier = await _applier(parts, findings, intake, shelf, journalled)
+        if ended is None or applier is None:
+            await lose(parts.store, journalled)
+        else:
+            await applier.settle(journalled, ended)
+            findings.failures += applier.failures
+
+
+async def _applier(
+    parts: Parts, findings: Findings, intake: Intake, shelf: ScriptShelf, journalled: Journalled
+) -> Applier | None:
+    """What can read the script's answer: that of the document the step was planned from."""
+    accepted = _planned_from(intake, journalled)
+    if accepted is None:
+        return None
+    try:
+        scripts = await shelf.scripts(accepted)
+    except (Unavailable, Stalled):
+        return None
+    return Applier(
+        parts, accepted=accepted, scripts=scripts, run=findings.run, record=findings.record, waits=findings.waits
+    )
+
+
+def _planned_from(intake: Intake, journalled: Journalled) -> Accepted | None:
+    held = (intake.accepted, intake.good)
+    return next((accepted for accepted in held if accepted and accepted.digest == journalled.document), None)
+
+
+def _call(parts: Parts, journalled: Journalled) -> Call:
+    step = journalled.step
+    folder = parts.paths.steps / journalled.folder
+    return Call(
+        step=step.id,
+        service=step.service,
+        verb=step.verb,
+        script=folder / "no-script-is-run-again",
+        folder=folder,
+        timeout_s=journalled.timeout_s,
+        environment={},
+    )

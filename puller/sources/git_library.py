@@ -1,0 +1,70 @@
+"""libgit2's settings, which it has once per process: deadlines, whom to believe, and nothing of the user's."""
+
+import ssl
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import ConfigLevel
+
+from puller.ports import Stalled
+from puller.sources.git_access import GitAccess, read_named
+from puller.sources.git_address import Address
+from puller.sources.known_hosts import host_keys, lines_for
+
+_CA_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def set_up_library(access: GitAccess, address: Address, folder: Path) -> None:
+    """Before each fetch: another source of this process may have set them otherwise.
+
+    By default libgit2 has no timeouts, believes any ssh host key when nobody objects, and obeys the user's
+    configuration (rewritten urls, proxies, other known_hosts).
+    """
+    settings = pygit2.settings
+    settings.server_connect_timeout = int(access.limits.connect_s * 1000)
+    settings.server_timeout = int(access.limits.silence_s * 1000)
+    # The source reads bytes that are signed: whose files a local repository is made of proves nothing more.
+    settings.owner_validation = False
+    home = folder / "home"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.homedir = str(home)
+    for level in (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
+        settings.search_path[level] = str(home)
+    if address.scheme == "ssh":
+        _pin_host_keys(access, address, home)
+    if address.scheme == "https":
+        _trust_authorities(access)
+
+
+def _pin_host_keys(access: GitAccess, address: Address, home: Path) -> None:
+    """libssh2 looks into `~/.ssh/known_hosts` and nowhere else: it gets one of ours, with this server's keys only."""
+    if access.known_hosts_file is None:
+        raise Stalled(
+            f"{address.shown}: its host key is not pinned. Set known_hosts_file of the source (see ssh-keyscan)"
+        )
+    text = read_named(access.known_hosts_file, "the host keys").decode(errors="replace")
+    keys = host_keys(text, address.host, address.port)
+    if not keys:
+        raise Stalled(f"{access.known_hosts_file} names no host key of {address.shown}. Add it (see ssh-keyscan)")
+    (home / ".ssh").mkdir(mode=0o700, exist_ok=True)
+    (home / ".ssh/known_hosts").write_text(lines_for(keys, address.host, address.port))
+
+
+def _trust_authorities(access: GitAccess) -> None:
+    default = ssl.get_default_verify_paths()
+    system = default.cafile or next((name for name in _CA_FILES if Path(name).is_file()), None)
+    if system or default.capath:
+        pygit2.settings.set_ssl_cert_locations(system, default.capath)
+    if access.ca_file is not None:
+        read_named(access.ca_file, "the CA file")
+        try:
+            pygit2.settings.set_ssl_cert_locations(str(access.ca_file), None)
+        except pygit2.GitError as error:
+            raise Stalled(
+                f"the CA file {access.ca_file} cannot be used: {error}. Put PEM certificates there"
+            ) from error

@@ -1,0 +1,442 @@
+"""What is wrong with a catalogue: everything, at once, in one order."""
+
+import random
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from desired_state import problems as module
+from desired_state.catalogue import Catalogue, Override, Placement, Problem
+from desired_state.problems import problems
+from desired_state.service_problems import supported
+from tests.core.fleet import APP_1, APP_2, CACHE, DB_1, GOOD, KINDS, ORDERS, PACKAGES, package, with_service
+
+
+def told(catalogue: Catalogue) -> list[tuple[str, str, str]]:
+    """Every problem as pointer, severity and message."""
+    return [(p.pointer, p.severity, p.message) for p in problems(catalogue, KINDS)]
+
+
+def error(pointer: str, message: str) -> tuple[str, str, str]:
+    """One error."""
+    return (pointer, "error", message)
+
+
+def warning(pointer: str, message: str) -> tuple[str, str, str]:
+    """One warning."""
+    return (pointer, "warning", message)
+
+
+def test_a_good_catalogue_has_no_problems() -> None:
+    """A catalogue without a fault is told nothing."""
+    assert [] == told(GOOD)
+
+
+def test_an_empty_catalogue_has_no_problems() -> None:
+    """Nor is an empty one."""
+    assert [] == told(Catalogue())
+
+
+REST = (APP_2, DB_1)
+CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
+    "service twice": (
+        replace(GOOD, services=(*GOOD.services, CACHE)),
+        [error("/services/cache", "service 'cache' is declared 2 times; keep one of them")],
+    ),
+    "host twice": (
+        replace(GOOD, hosts=(*GOOD.hosts, APP_1)),
+        [error("/hosts/app-1", "host 'app-1' is declared 2 times; keep one of them")],
+    ),
+    "package twice": (
+        replace(GOOD, packages=(*PACKAGES, PACKAGES[2], package("jdk", "21", 9))),
+        [error("/packages/jdk-21", "package 'jdk-21' is declared 3 times; keep one of them")],
+    ),
+    "two packages in one folder": (
+        replace(GOOD, packages=(*PACKAGES, package("a-1", "2", 8), package("a", "1-2", 9))),
+        [error("/packages/a-1-2", "package 'a-1-2' is declared 2 times; keep one of them")],
+    ),
+    "unknown kind": (
+        with_service(CACHE, kind="reddis"),
+        [error("/services/cache/kind", "unknown kind 'reddis'; did you mean 'redis'?")],
+    ),
+    "unknown kind, none near": (
+        with_service(CACHE, kind="xyz"),
+        [error("/services/cache/kind", "unknown kind 'xyz'; the script bundle has java, redis")],
+    ),
+    "unsupported version": (
+        with_service(CACHE, version="7.20.1"),
+        [error("/services/cache/version", "version 7.20.1 of redis is not supported; supported: 6, 7.2")],
+    ),
+    "unsupported version on one host": (
+        with_service(CACHE, overrides={"app-1": Override(version="5.0")}),
+        [
+            error(
+                "/services/cache/overrides/app-1/version",
+                "version 5.0 of redis is not supported; supported: 6, 7.2",
+            )
+        ],
+    ),
+    "version that goes away": (
+        replace(GOOD, services=(replace(CACHE, version="5", state="absent", packages={}),)),
+        [],
+    ),
+    "unsupported version where it goes away": (
+        replace(GOOD, services=(replace(CACHE, overrides={"app-1": Override(version="5.0", state="absent")}),)),
+        [],
+    ),
+    "unsupported version of what is absent everywhere": (
+        replace(GOOD, services=(replace(CACHE, state="absent", overrides={"app-1": Override(version="5.0")}),)),
+        [],
+    ),
+    "unsupported version where it comes back": (
+        replace(
+            GOOD,
+            services=(replace(CACHE, state="absent", overrides={"app-1": Override(version="5.0", state="running")}),),
+        ),
+        [
+            error(
+                "/services/cache/overrides/app-1/version",
+                "version 5.0 of redis is not supported; supported: 6, 7.2",
+            )
+        ],
+    ),
+    "monitoring is free text": (with_service(CACHE, monitoring={"exporter": "redis", "interval": 15}), []),
+    "unknown parameter": (
+        with_service(CACHE, parameters={"prot": 6380}),
+        [error("/services/cache/parameters/prot", "unknown parameter 'prot'; did you mean 'port'?")],
+    ),
+    "unknown parameter, none near": (
+        with_service(ORDERS, parameters={"port": 8080, "xyz": 1}),
+        [
+            error(
+                "/services/orders/parameters/xyz",
+                "unknown parameter 'xyz'; java has health_path, license, port",
+            )
+        ],
+    ),
+    "ill-typed parameter": (
+        with_service(CACHE, parameters={"port": "6380"}),
+        [
+            error(
+                "/services/cache/parameters/port",
+                "'port' must be a port, a number from 1 to 65535 without quotes; it is '6380'",
+            )
+        ],
+    ),
+    "out of bounds on one host": (
+        with_service(CACHE, overrides={"app-1": Override(parameters={"databases": 101})}),
+        [error("/services/cache/overrides/app-1/parameters/databases", "'databases' must be at most 100; it is 101")],
+    ),
+    "secret in clear": (
+        with_service(CACHE, parameters={"password": "hunter2"}),
+        [
+            error(
+                "/services/cache/parameters/password",
+                "'password' is a secret, which never stands in a catalogue in clear; "
+                "take it out, and change it where it is used",
+            )
+        ],
+    ),
+    "missing parameter": (
+        with_service(ORDERS, parameters={}),
+        [error("/services/orders/parameters/port", "parameter 'port' is required by java, and missing on app-1")],
+    ),
+    "missing parameter where it goes away": (with_service(ORDERS, parameters={}, state="absent"), []),
+    "missing parameter on many hosts": (
+        Catalogue(
+            services=(replace(ORDERS, parameters={}, depends_on=(), placement=Placement(labels={"role": "app"})),),
+            packages=PACKAGES,
+            hosts=tuple(replace(APP_1, host=f"app-{n}") for n in range(1, 6)),
+        ),
+        [
+            error(
+                "/services/orders/parameters/port",
+                "parameter 'port' is required by java, and missing on app-1, app-2, app-3 and 2 more hosts",
+            )
+        ],
+    ),
+    "missing parameter, placed nowhere yet": (
+        with_service(ORDERS, parameters={}, placement=Placement(hosts=("db-2",))),
+        [
+            error("/services/orders/parameters/port", "parameter 'port' is required by java, and missing"),
+            warning("/services/orders/placement", "matches no host, so no host gets this service"),
+            warning("/services/orders/placement/hosts/0", "there is no host 'db-2'; did you mean 'db-1'?"),
+        ],
+    ),
+    "parameter given on each host": (
+        with_service(ORDERS, parameters={}, overrides={"app-1": Override(parameters={"port": 8080})}),
+        [],
+    ),
+    "emptied required parameter": (
+        with_service(ORDERS, parameters={"port": ""}),
+        [error("/services/orders/parameters/port", "'port' must not be empty")],
+    ),
+    "unknown role": (
+        with_service(CACHE, packages={"server": "valkey-7.2.5", "sever": "jdk-21"}),
+        [error("/services/cache/packages/sever", "unknown role 'sever'; did you mean 'server'?")],
+    ),
+    "unknown role, none near": (
+        with_service(CACHE, packages={"server": "valkey-7.2.5", "xyz": "jdk-21"}),
+        [error("/services/cache/packages/xyz", "unknown role 'xyz'; redis has modules, server")],
+    ),
+    "missing role": (
+        with_service(ORDERS, packages={"app": "orders-1.4.0"}),
+        [error("/services/orders/packages/jdk", "package role 'jdk' is required by java, and missing on app-1")],
+    ),
+    "adopted needs no package": (with_service(ORDERS, packages={}, state="adopted"), []),
+    "unknown package": (
+        with_service(CACHE, packages={"server": "valkey-7.2.4"}),
+        [
+            error(
+                "/services/cache/packages/server",
+                "there is no package 'valkey-7.2.4'; did you mean 'valkey-7.2.5'?",
+            )
+        ],
+    ),
+    "unknown package on one host": (
+        with_service(CACHE, overrides={"app-1": Override(packages={"modules": "zzz"})}),
+        [error("/services/cache/overrides/app-1/packages/modules", "there is no package 'zzz'; declare it")],
+    ),
+    "unknown dependency": (
+        with_service(ORDERS, depends_on=("cahce",)),
+        [error("/services/orders/depends_on/0", "there is no service 'cahce'; did you mean 'cache'?")],
+    ),
+    "unknown dependency, none near": (
+        with_service(ORDERS, depends_on=("cache", "zzz")),
+        [error("/services/orders/depends_on/1", "there is no service 'zzz'; declare it")],
+    ),
+    "dependency on itself": (
+        with_service(CACHE, depends_on=("cache",)),
+        [error("/services/cache/depends_on", "is a cycle: cache → cache; take one of them out")],
+    ),
+    "cycle": (
+        replace(
+            GOOD,
+            services=(
+                replace(CACHE, depends_on=("orders",), placement=Placement(hosts=("app-1",)), overrides={}),
+                ORDERS,
+            ),
+        ),
+        [error("/services/cache/depends_on", "is a cycle: cache → orders → cache; take one of them out")],
+    ),
+    "dependency elsewhere": (
+        with_service(CACHE, placement=Placement(hosts=("db-1",)), overrides={}),
+        [error("/services/orders/depends_on/0", "cache is not placed on app-1; place it there too")],
+    ),
+    "dependency absent": (
+        with_service(CACHE, overrides={"app-1": Override(state="absent")}),
+        [error("/services/orders/depends_on/0", "cache is to be absent on app-1, but orders needs it there")],
+    ),
+    "both absent": (
+        replace(GOOD, services=(replace(CACHE, state="absent"), replace(ORDERS, state="absent"))),
+        [],
+    ),
+    "override for an unknown host": (
+        with_service(CACHE, overrides={"app-3": Override()}),
+        [error("/services/cache/overrides/app-3", "there is no host 'app-3'; did you mean 'app-2'?")],
+    ),
+    "override for an unknown host, none near": (
+        with_service(CACHE, overrides={"zzz": Override()}),
+        [error("/services/cache/overrides/zzz", "there is no host 'zzz'; declare it")],
+    ),
+    "override for a host without the service": (
+        with_service(CACHE, overrides={"db-1": Override()}),
+        [
+            error(
+                "/services/cache/overrides/db-1",
+                "the service is not placed on db-1; place it there, or take this out",
+            )
+        ],
+    ),
+    "two services on one port": (
+        with_service(ORDERS, parameters={"port": 6380}),
+        [
+            error(
+                "/services/orders/parameters/port",
+                "port 6380 of app-1 is taken by port of service cache; choose another",
+            )
+        ],
+    ),
+    "two services on one port by default": (
+        replace(
+            GOOD,
+            services=(
+                replace(CACHE, parameters={}, overrides={}),
+                replace(ORDERS, parameters={"port": 8080}, overrides={"app-1": Override(parameters={"port": 6379})}),
+            ),
+        ),
+        [
+            error(
+                "/services/orders/overrides/app-1/parameters/port",
+                "port 6379 of app-1 is taken by port of service cache; choose another",
+            )
+        ],
+    ),
+    "two ports of one service": (
+        with_service(CACHE, parameters={"admin_port": 6379}),
+        [
+            error(
+                "/services/cache/parameters/admin_port",
+                "port 6379 of app-1 is taken by port of service cache; choose another",
+            ),
+            error(
+                "/services/cache/parameters/admin_port",
+                "port 6379 of app-2 is taken by port of service cache; choose another",
+            ),
+        ],
+    ),
+    "one port on two hosts": (
+        with_service(ORDERS, parameters={"port": 6380}, placement=Placement(hosts=("db-1",)), depends_on=()),
+        [],
+    ),
+    "stopped services hold no port": (with_service(ORDERS, parameters={"port": 6380}, state="stopped"), []),
+    "purge without absent": (
+        with_service(CACHE, purge=True),
+        [
+            error(
+                "/services/cache/purge",
+                "purge deletes data, and goes with state absent only; the state is running",
+            )
+        ],
+    ),
+    "purge with a host that keeps it": (
+        with_service(
+            replace(ORDERS, depends_on=()), purge=True, state="absent", overrides={"app-1": Override(state="running")}
+        ),
+        [
+            error(
+                "/services/orders/overrides/app-1/state",
+                "purge deletes data, and goes with state absent only; the state is running on app-1",
+            )
+        ],
+    ),
+    "empty placement": (
+        with_service(ORDERS, placement=Placement()),
+        [warning("/services/orders/placement", "is empty, so no host gets this service; add labels or hosts")],
+    ),
+    "placement without a host": (
+        with_service(ORDERS, placement=Placement(labels={"role": "app", "zone": "z"})),
+        [warning("/services/orders/placement", "matches no host, so no host gets this service")],
+    ),
+    "placement with one host too many": (
+        with_service(ORDERS, placement=Placement(hosts=("app-1", "zzz"))),
+        [warning("/services/orders/placement/hosts/1", "there is no host 'zzz'; declare it")],
+    ),
+    "control character in monitoring": (
+        with_service(CACHE, monitoring={"job": "a\x00b"}),
+        [error("/services/cache/monitoring/job", "'job' holds a control character; take it out")],
+    ),
+    "a moment without a year": (
+        replace(GOOD, hosts=(replace(APP_1, mode_until=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))), *REST)),
+        [error("/hosts/app-1/mode_until", "is out of the years that UTC counts")],
+    ),
+    "half a character": (
+        with_service(ORDERS, description="\ud800"),
+        [
+            error(
+                "/services/orders",
+                "holds half a character (a lone surrogate) somewhere; write the file as UTF-8 text",
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("catalogue", "wanted"), CASES.values(), ids=CASES.keys())
+def test_each_problem_is_told(catalogue: Catalogue, wanted: list[tuple[str, str, str]]) -> None:
+    """One fault gives one problem (or the few that belong to it), with its place and what to do, and no other."""
+    assert wanted == told(catalogue)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """A catalogue with many faults is told all of them, in one order, whatever order it is in."""
+    parts = [catalogue for name, (catalogue, _) in CASES.items() if "service" not in name]
+    services = tuple(
+        replace(entry, service=f"{entry.service}-{number}")
+        for number, catalogue in enumerate(parts)
+        for entry in catalogue.services
+    )
+    many = Catalogue(services=services, packages=PACKAGES * 2, hosts=(APP_1, APP_2, DB_1, replace(DB_1, labels={})))
+    first = problems(many, KINDS)
+    dice = random.Random(7)
+    for _ in range(5):
+        shuffled = Catalogue(
+            services=_shuffled(dice, many.services),
+            packages=_shuffled(dice, many.packages),
+            hosts=_shuffled(dice, many.hosts),
+        )
+        assert first == problems(shuffled, KINDS)
+    assert (True, sorted(first)) == (len(first) > 60, first)
+
+
+def _shuffled(dice: random.Random, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dice.sample(items, len(items)))
+
+
+def test_a_document_beyond_the_bound_is_told() -> None:
+    """More text than a document may hold is a problem of the host, told before anything is signed."""
+    services = tuple(
+        replace(CACHE, service=f"cache-{n}", parameters={"port": 7000 + n, "extra": "x"}, overrides={}, monitoring=big)
+        for n, big in enumerate([{f"m{i}": "y" * 60_000 for i in range(4)}] * 5)
+    )
+    found = problems(replace(GOOD, services=services, hosts=(APP_1,)), KINDS)
+    assert [("/hosts/app-1", "error")] == [(p.pointer, p.severity) for p in found]
+    assert "at most 1048576 are read" in found[0].message
+
+
+def test_parameters_together_are_bounded() -> None:
+    """All values of a service together fit one environment."""
+    texts = {f"p{n}": "x" * 60_000 for n in range(5)}
+    kind = replace(KINDS["redis"], parameters=tuple(_text(name) for name in texts))
+    catalogue = with_service(CACHE, parameters=texts, overrides={}, depends_on=())
+    found = problems(replace(catalogue, services=(catalogue.services[1],)), {"redis": replace(kind, ports=())})
+    assert ["/services/cache/parameters"] == [p.pointer for p in found]
+
+
+def test_parameters_together_are_bounded_where_they_come_together() -> None:
+    """Values that only together with a host's override are too many are told, with that host."""
+    texts = {f"p{n}": "x" * 60_000 for n in range(6)}
+    kind = replace(KINDS["redis"], parameters=tuple(_text(name) for name in texts), ports=())
+    half = dict(list(texts.items())[:3])
+    entry = replace(CACHE, parameters=half, overrides={"app-2": Override(parameters=texts)})
+    found = problems(replace(GOOD, services=(entry,)), {"redis": kind})
+    assert [
+        (
+            "/services/cache/parameters",
+            "all parameters together have 360000 bytes on app-2; at most 262144 fit",
+        )
+    ] == [(p.pointer, p.message) for p in found]
+
+
+def _text(name: str) -> Any:
+    return replace(KINDS["redis"].parameters[10], name=name, max=None)
+
+
+def test_pointers_are_escaped() -> None:
+    """A name with a slash or tilde is escaped as RFC 6901 says."""
+    assert "/a/b~1c/~0d" == module.pointer("a", "b/c", "~d")
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"),
+    [("6.0", True), ("6.0.16", True), ("6.01", False), ("6.0-rc1", True), ("16.0", False), ("8u392", True)],
+)
+def test_versions_are_prefixes(version: str, *, wanted: bool) -> None:
+    """A supported version is a prefix that ends where a number ends."""
+    assert wanted == supported(version, ("6.0", "8u"))
+
+
+@pytest.mark.parametrize("check", module.CHECKS, ids=lambda check: check.__name__)
+def test_each_check_matters(check: module.Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With this check taken out, something that should be told goes untold."""
+    monkeypatch.setattr(module, "CHECKS", tuple(other for other in module.CHECKS if other is not check))
+    monkeypatch.setattr(module, "size_fits", lambda _: ())
+    assert [] != [name for name, (catalogue, wanted) in CASES.items() if wanted != told(catalogue)]
+
+
+def test_problems_are_plain_values() -> None:
+    """A problem can be sorted, compared and put in a set."""
+    one = Problem(pointer="/a", message="b")
+    assert {one} == {Problem(pointer="/a", message="b")}

@@ -1,0 +1,106 @@
+"""The backend of the demo, and what it says over REST."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+from demo.narrator import WentWrong
+from demo.processes import Processes
+
+BIN = Path(sys.executable).parent
+"""Where `towline` and `towline-puller` were installed beside this interpreter."""
+
+
+def command(name: str) -> str:
+    """The path of one of our two commands."""
+    beside = BIN / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise WentWrong(f"the command {name} is not installed: run this through `nox -s demo`")
+    return found
+
+
+def own_environment(folder: Path) -> dict[str, str]:
+    """An environment without what a developer's machine adds to it."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {"HOME": str(folder), "LANG": "C.UTF-8", **kept}
+
+
+class Backend:
+    """`towline serve` with its settings under a scratch folder."""
+
+    def __init__(self, folder: Path, *, port: int, catalogue: Path, published: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.folder = folder
+        self._config = folder / "towline.toml"
+        self._token = ""
+        folder.mkdir(parents=True)
+        self._config.write_text(
+            f'[server]\nport = {port}\nmetrics_from_loopback = true\n[state]\nfolder = "{folder / "state"}"\n'
+            f'[catalogue]\npoll_s = 5\n[catalogue.git]\nurl = "{catalogue}"\n'
+            f'[publish]\npoll_s = 1\n[publish.git]\nurl = "{published}"\nbranch = "published"\n'
+        )
+
+    def start(self, processes: Processes) -> None:
+        """Starts `towline serve`."""
+        serve = [command("towline"), "--config", str(self._config), "serve"]
+        processes.start("backend", serve, environment=own_environment(self.folder), cwd=self.folder)
+
+    def run(self, *arguments: str, accept: tuple[int, ...] = (0,), cwd: Path | None = None) -> str:
+        """Runs `towline` with these arguments; what it printed."""
+        done = subprocess.run(
+            [command("towline"), "--config", str(self._config), *arguments],
+            env=own_environment(self.folder),
+            cwd=cwd or self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in accept:
+            told = (done.stderr or done.stdout).strip()
+            raise WentWrong(f"towline {' '.join(arguments)} ended with {done.returncode}:\n{told}")
+        return done.stdout
+
+    def sign_in(self) -> None:
+        """Makes an administrator's token; the story asks with it."""
+        self._token = self.run("token", "create", "demo").strip().splitlines()[-1]
+
+    def answers(self) -> str | None:
+        """None once the backend is ready."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=3) as answer:
+                return None if answer.status == 200 else f"it answers {answer.status}"
+        except (URLError, OSError) as error:
+            return f"it does not answer yet ({error})"
+
+    def ask(self, path: str, *, method: str = "GET", body: object = None) -> Any:
+        """A REST call; the JSON of its answer."""
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"null")
+        except HTTPError as error:
+            raise WentWrong(
+                f"{method} {path} answered {error.code}: {error.read().decode('utf-8', 'replace')[:500]}"
+            ) from error
+
+    def standings(self) -> dict[str, tuple[str, str]]:
+        """Each host's word and sentence, as the page shows them."""
+        lines = self.ask("/v1/fleet")["lines"]
+        return {line["host"]: (line["standing"]["word"], line["standing"]["sentence"]) for line in lines}
+
+    def revision(self, host: str) -> int:
+        """The number of a host's newest document."""
+        return int(self.ask(f"/v1/hosts/{host}")["line"]["facts"]["published"]["revision"])

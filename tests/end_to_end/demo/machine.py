@@ -1,0 +1,65 @@
+"""One host of the demo: a puller under a scratch prefix, without root."""
+
+import subprocess
+from pathlib import Path
+
+from demo.backend import Backend, command, own_environment
+from demo.narrator import WentWrong
+from demo.processes import Processes, identity
+
+
+class Machine:
+    """A host: its prefix, its puller, its services."""
+
+    def __init__(self, name: str, folder: Path, *, git_source: Path | None = None) -> None:
+        self.name = name
+        self.prefix = folder / name
+        self._git_source = git_source
+
+    @property
+    def source(self) -> str:
+        """Where its documents come from, in a word."""
+        return "git" if self._git_source else "HTTP"
+
+    def enrol(self, backend: Backend) -> None:
+        """Gets a join token and uses it: from a file, never from arguments."""
+        self.prefix.mkdir(parents=True)
+        token = self.prefix / "join-token"
+        token.write_text(backend.run("host", "invite", self.name))
+        token.chmod(0o600)
+        arguments = ["enroll", "--token-file", str(token)]
+        if self._git_source:
+            arguments += ["--git-url", str(self._git_source), "--git-branch", "published"]
+        self.run(*arguments)
+        token.unlink()
+
+    def start(self, processes: Processes) -> None:
+        """Starts the agent."""
+        run = [command("towline-puller"), "--prefix", str(self.prefix), "run"]
+        processes.start(f"puller-{self.name}", run, environment=own_environment(self.prefix), cwd=self.prefix)
+
+    def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
+        """Runs `towline-puller` on this host; what it printed."""
+        done = subprocess.run(
+            [command("towline-puller"), "--prefix", str(self.prefix), *arguments],
+            env=own_environment(self.prefix),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in accept:
+            told = (done.stderr or done.stdout).strip()
+            raise WentWrong(
+                f"towline-puller {' '.join(arguments)} on {self.name} ended with {done.returncode}:\n{told}"
+            )
+        return done.stdout
+
+    def pid(self, service: str) -> int | None:
+        """The living process of a service, by the identity file of its keeper."""
+        file = self.prefix / "services" / service / "run" / "identity"
+        if not file.exists():
+            return None
+        facts = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+        pid, start = int(facts.get("pid", "0")), int(facts.get("start_time", "0"))
+        return pid if pid > 1 and identity(pid) == (pid, start) else None

@@ -1,0 +1,1 @@
+"""Stand-ins for the world, and builders of realistic data."""
