@@ -13,10 +13,27 @@ from litestar.types import ControllerRouterHandler
 
 from api import version
 from api.backend import Backend, open_backend
-from api.controllers import artifacts, catalogue, events, health, hosts, publishing, reports, sign_in, tokens, trust
+from api.controllers import (
+    artifacts,
+    catalogue,
+    events,
+    fleet,
+    health,
+    hosts,
+    page_actions,
+    pages,
+    publishing,
+    reports,
+    sign_in,
+    static,
+    stream,
+    tokens,
+    trust,
+)
 from api.guard import permitted, require_permissions
+from api.openapi import StructSchemas
+from api.pages.serving import PAGE_EXCEPTION_HANDLERS
 from api.principal import Permission, Principal
-from api.problem_details import EXCEPTION_HANDLERS
 from api.security_headers import add_security_headers
 from api.settings import Settings
 from api.strict_request import MAX_BODY_BYTES, StrictRequest
@@ -25,13 +42,16 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *artifacts.ROUTES,
     *catalogue.ROUTES,
     *events.ROUTES,
+    *fleet.ROUTES,
     *health.ROUTES,
     *hosts.ROUTES,
     *publishing.ROUTES,
     *reports.ROUTES,
     *sign_in.ROUTES,
+    *stream.ROUTES,
     *tokens.ROUTES,
     *trust.ROUTES,
+    Router("/", route_handlers=[*pages.ROUTES, *page_actions.ROUTES, *static.ROUTES], include_in_schema=False),
 )
 Opened = Callable[[], AbstractAsyncContextManager[Backend]]
 
@@ -59,12 +79,13 @@ def create_app(
             "principal": Provide(_principal, sync_to_thread=False),
         },
         guards=[permitted],
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers=PAGE_EXCEPTION_HANDLERS,
         before_send=[add_security_headers],
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         lifespan=[lifespan],
         openapi_config=_openapi(),
+        plugins=[StructSchemas()],
         logging_config=None,
     )
     require_permissions(app.routes)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import make_engine, migrate
 from api.errors import Misconfigured
+from api.feed import Feed
 from api.principal import SCHEDULE, Principal
 from api.publish.artifacts import ArtifactStore
 from api.publish.bundle import read_scripts, shipped_folder
@@ -42,6 +43,11 @@ class Backend:
         self.throttle = Throttle()
         self.closing = asyncio.Event()
         """Set when the process was told to end: streams that wait end themselves."""
+
+    @cached_property
+    def feed(self) -> Feed:
+        """What is new, for the pages that are open."""
+        return Feed(self.engine, self.closing)
 
     @cached_property
     def shipped(self) -> dict[str, bytes]:

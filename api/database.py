@@ -177,7 +177,10 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _mysql_arguments(ca_file: Path | None) -> dict[str, Any]:
+    from api.mysql_connection import connect  # noqa: PLC0415 - a backend on SQLite does without the driver
+
     arguments: dict[str, Any] = {
+        "async_creator_fn": connect,
         "connect_timeout": 10,
         # A value that does not fit is an error, not a shorter value. Locks are waited for less long than the deadline.
         "init_command": "SET SESSION sql_mode='TRADITIONAL', innodb_lock_wait_timeout=10, time_zone='+00:00'",

@@ -76,4 +76,4 @@ class TryLater(Exception):
 
 
 class Misconfigured(Exception):
-    """The backend cannot start as it is configured: exit code 2 of a command."""
+    """The backend cannot start as it is configured: exit code 78 of a command."""

@@ -189,7 +189,7 @@ def is_there(candidate: Candidate) -> Refused | None:
 
 def is_not_empty(candidate: Candidate) -> Refused | None:
     """Nor is an empty one."""
-    if candidate.data or not candidate.is_there:
+    if candidate.data:
         return None
     return _refused(RefusalReason.EMPTY, "the source gave an empty file; publish again")
 

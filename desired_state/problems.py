@@ -149,7 +149,7 @@ def dependencies_are_there(fleet: Fleet) -> Iterator[Problem]:
             if name not in fleet.services:
                 hint = did_you_mean(name, fleet.services)
                 yield Problem(pointer=at, message=f"there is no service {name!r}{hint or '; declare it'}")
-            elif name != entry.service:
+            else:
                 yield from _dependency_problems(fleet, entry.service, name, at)
 
 

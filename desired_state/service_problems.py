@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from desired_state.catalogue import PackageEntry, Problem, ServiceEntry
 from desired_state.contract import KindMeta, PackageRole
-from desired_state.document import Value
+from desired_state.document import State, Value
 from desired_state.names import HostName, Kind, PackageName, ParameterName, Role, Version
 from desired_state.parameters import MAX_TOTAL_BYTES, text_problem, value_problem, with_defaults
 
@@ -82,13 +82,12 @@ def _unknown_packages(entry: ServiceEntry, packages: Mapping[PackageName, Packag
 
 
 def _version_problems(entry: ServiceEntry, meta: KindMeta) -> Iterator[Problem]:
-    told = [((), entry.version, entry.state)] + [
-        (("overrides", host), override.version, override.state or entry.state)
-        for host, override in entry.overrides.items()
-        if override.version is not None
-    ]
+    told: list[tuple[tuple[str, ...], Version, State]] = [((), entry.version, entry.state)]
+    for host, override in entry.overrides.items():
+        if override.version:
+            told.append((("overrides", host), override.version, override.state or entry.state))
     for where, version, state in told:
-        if state != "absent" and version is not None and not supported(version, meta.versions):
+        if state != "absent" and not supported(version, meta.versions):
             message = f"version {version} of {meta.kind} is not supported; supported: {_list(meta.versions)}"
             yield Problem(pointer=_at(entry, *where, "version"), message=message)
 

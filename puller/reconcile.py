@@ -8,6 +8,7 @@ from typing import Literal
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from desired_state.acceptance import Accepted, expired
 from desired_state.observed import Identity
@@ -47,8 +48,6 @@ class PassEnd(Struct, frozen=True, kw_only=True):
     status: Status
     next_try_s: float | None
     """Seconds until a service that failed may be tried again."""
-    fetch_not_before_s: float
-    """The source asked for this much patience."""
 
     @property
     def identities(self) -> dict[str, Identity]:
@@ -79,6 +78,8 @@ class Reconciler:
             await recover(self._parts, findings, self.intake, self._shelf)
             findings.taken = await self.intake.fetch()
             findings.newest = self.intake.accepted
+            if findings.taken.is_new and findings.known.open_run is None and trigger == "schedule":
+                findings.run = replace(findings.run, trigger="document")
             await self._converge(findings)
             reached("after_apply")
         finally:
@@ -249,5 +250,4 @@ def _end(findings: Findings, status: Status) -> PassEnd:
         findings=findings,
         status=status,
         next_try_s=min(seconds) if seconds and findings.allowed.mode == "enforce" else None,
-        fetch_not_before_s=findings.taken.retry_after_s,
     )

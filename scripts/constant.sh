@@ -1,6 +1,5 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
 # constant.sh: paths, bounds and deadlines that every kind shares. Values only.
-# (SC2034: they are read in the files that source this one.)
 
 readonly DEFAULT_PREFIX=/opt/towline
 readonly USER_PREFIX=.local/share/towline # below a user's home: the prefix that the user's own systemd keeps

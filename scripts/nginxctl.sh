@@ -109,7 +109,8 @@ http {
     application/wasm wasm; application/pdf pdf; text/xml xml;
   }
   default_type application/octet-stream;
-  access_log $(if [[ ${PARAM[access_log]} == true ]]; then echo /dev/stdout; else echo off; fi);
+  map \$http_user_agent \$by_people { default 1; towline 0; }
+  access_log $(if [[ ${PARAM[access_log]} == true ]]; then echo "/dev/stdout combined if=\$by_people"; else echo off; fi);
   server_tokens off;
   sendfile on;
   gzip $(if [[ ${PARAM[gzip]} == true ]]; then echo on; else echo off; fi);
@@ -166,20 +167,21 @@ reload() {
   running || fail "$FAILED" "$service does not run"
   config_digest
   [[ ${IDENTITY[config]-} != "$REPLY" ]] || return 0
-  workers && local -r before=" ${WORKERS[*]} "
+  workers
+  local -r before=" ${WORKERS[*]-} "
   signal HUP
-  deadline 20
+  deadline 10
   wait_until new_worker || fail "$FAILED" "nginx keeps its old configuration: $(last_words)"
   wait_healthy 20
   reloaded
 }
 
 declare -a WORKERS=()
-workers() { # sets WORKERS: the children of the master
+workers() { # sets WORKERS: the other processes of the master's session, which are its children
   local entry
   WORKERS=()
   for entry in /proc/[0-9]*; do
-    ! process_stat "${entry##*/}" || [[ $PARENT != "${IDENTITY[pid]}" ]] || WORKERS+=("${entry##*/}")
+    if process_stat "${entry##*/}" && [[ $SESSION == "${IDENTITY[pid]}" ]]; then WORKERS+=("${entry##*/}"); fi
   done
 }
 

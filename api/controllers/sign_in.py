@@ -14,7 +14,7 @@ from api.errors import Forbidden, Unauthenticated
 from api.principal import Permission, Principal, Role
 from api.services import sessions
 from api.services.sessions import NewSession
-from api.session_cookie import comes_from_here, no_cookie, session_cookie, session_secret
+from api.session_cookie import no_cookie, session_cookie, session_secret
 
 
 class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +35,8 @@ class SignedIn(Struct, frozen=True, kw_only=True):
 
 async def begin(backend: Backend, request: Request[Any, Any, Any], given: SignIn) -> NewSession:
     """A session for whoever has the token or the link. Raises Unauthenticated, Forbidden, TooManyFailures."""
-    if not comes_from_here(request) and "sec-fetch-site" in request.headers:
+    # `none`: a person opened the address, as one does with a one-time link. No page can make a browser say that.
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         raise Forbidden("this request comes from another site")
     address = request.client.host if request.client else ""
     lasts = timedelta(hours=backend.settings.server.session_hours)

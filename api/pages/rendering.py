@@ -3,26 +3,18 @@
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
+from api import version
 from api.pages.wording import FILTERS
+from api.principal import ANONYMOUS, Permission, Principal
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-HEADERS = {
-    # No inline script, no inline style, nothing from elsewhere: an escaped text that were not escaped runs nothing.
-    "content-security-policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-    ),
-    "cache-control": "no-store",
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-}
 
 
 class Person(Struct, frozen=True, kw_only=True):
@@ -32,36 +24,31 @@ class Person(Struct, frozen=True, kw_only=True):
     role: str
     may_suspend: bool = False
     may_invite: bool = False
-    may_read_events: bool = False
 
 
-def render(
-    template: str,
-    *,
-    now: datetime,
-    person: Person | None = None,
-    csrf_token: str = "",
-    section: str = "",
-    **values: Any,
-) -> str:
+def person_of(principal: Principal) -> Person | None:
+    """The person behind a request; None where nobody is signed in."""
+    if principal.role is None:
+        return None
+    return Person(
+        name=principal.actor.removeprefix("token:"),
+        role=principal.role.value,
+        may_suspend=principal.may(Permission.HOSTS_SUSPEND),
+        may_invite=principal.may(Permission.HOSTS_INVITE),
+    )
+
+
+def render(template: str, *, now: datetime, principal: Principal = ANONYMOUS, section: str = "", **values: Any) -> str:
     """One page. `section` is the entry of the navigation it belongs to."""
     page = _environment().get_template(template)
     return page.render(
         now=now,
-        person=person,
-        csrf_token=csrf_token,
+        person=person_of(principal),
+        csrf_token=principal.csrf_token,
         section=section,
-        version=_version(),
-        **({"done": "", "wrong": None} | values),
+        version=version(),
+        **({"done": "", "wrong": None, "follow": ""} | values),
     )
-
-
-@cache
-def _version() -> str:
-    try:
-        return version("towline")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "from a checkout"
 
 
 @cache

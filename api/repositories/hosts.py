@@ -1,10 +1,10 @@
 """Questions about hosts beside the catalogue: who they are, how they get in, what is overridden."""
 
 from msgspec import Struct
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.models import host_identity, host_override, join_token
+from api.models import catalogue_entry, host_identity, host_override, join_token
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -94,3 +94,20 @@ async def drop_override(connection: AsyncConnection, host: str) -> bool:
     """Nothing is said of the host any more; whether there was something."""
     done = await connection.execute(delete(host_override).where(host_override.c.host == host))
     return done.rowcount > 0
+
+
+async def declared(connection: AsyncConnection) -> set[str]:
+    """Names of hosts in the catalogue."""
+    return set(await connection.scalars(select(catalogue_entry.c.name).where(catalogue_entry.c.kind == "host")))
+
+
+async def enrolled(connection: AsyncConnection) -> set[str]:
+    """Names of hosts that were let in."""
+    return set(await connection.scalars(select(host_identity.c.host)))
+
+
+async def overrides(connection: AsyncConnection, now_us: int) -> dict[str, OverrideRow]:
+    """What was said of hosts and is not over."""
+    counts = or_(host_override.c.until_us.is_(None), host_override.c.until_us > now_us)
+    rows = (await connection.execute(select(host_override).where(counts))).mappings()
+    return {row["host"]: OverrideRow(**row) for row in rows}

@@ -6,10 +6,11 @@ from msgspec import Struct
 
 from desired_state.change import Change
 from desired_state.contract import Effect
-from desired_state.diff import UP, as_text
+from desired_state.diff import UP
 from desired_state.document import Document, Service
 from desired_state.names import Timestamp
 from desired_state.observed import Identity, Observation
+from desired_state.parameters import as_text
 from desired_state.record import Recorded
 from desired_state.report import HealthWord, ServiceStatus, Status
 

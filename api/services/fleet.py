@@ -80,8 +80,8 @@ class Fleet(Struct, frozen=True, kw_only=True):
     """The first of those that do not."""
     matched: int
     lines: tuple[Line, ...]
-    after: str = ""
-    """What to ask for to get the next page; empty on the last one."""
+    next: str | None = None
+    """What to give as `after` for the next page; null on the last one."""
 
 
 async def fleet(engine: AsyncEngine, asked: Asked, *, now: datetime) -> Fleet:
@@ -104,8 +104,15 @@ async def fleet(engine: AsyncEngine, asked: Asked, *, now: datetime) -> Fleet:
         behind=tuple(told[line.host] for line in behind[:SHOWN_BEHIND]),
         matched=len(chosen),
         lines=lines,
-        after=f"{lines[-1].standing.word.value}:{lines[-1].host}" if more else "",
+        next=f"{lines[-1].standing.word.value}:{lines[-1].host}" if more else None,
     )
+
+
+async def waiting_hosts(engine: AsyncEngine) -> tuple[str, ...]:
+    """Hosts that are declared and have not enrolled, by name."""
+    async with snapshot(engine) as connection:
+        rows = await questions.all_hosts(connection)
+    return tuple(sorted(row["host"] for row in rows if row["enrolled_at_us"] is None))
 
 
 async def read_lines(connection: AsyncConnection, now: datetime) -> list[Line]:

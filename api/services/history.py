@@ -89,6 +89,15 @@ async def change_detail(engine: AsyncEngine, change_id: int) -> tuple[Change, tu
     return _change(row), tuple(document_line(found) for found in documents)
 
 
+async def document_list(engine: AsyncEngine, host: str, *, before: int | None, limit: int) -> tuple[DocumentLine, ...]:
+    """A host's documents, newest first. Raises NotFound where nobody declared or enrolled the host."""
+    async with snapshot(engine) as connection:
+        if await hosts.one_host(connection, host) is None:
+            raise NotFound(f"no host {host} is declared in the catalogue or enrolled")
+        rows = await hosts.documents(connection, host, before=before, limit=limit)
+    return tuple(document_line(row) for row in rows)
+
+
 async def document_step(engine: AsyncEngine, host: str, revision: int) -> Step:
     """One document beside the one before it. Raises NotFound."""
     async with snapshot(engine) as connection:

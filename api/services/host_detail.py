@@ -57,7 +57,7 @@ class HostDetail(Struct, frozen=True, kw_only=True):
     """Those that the host reported, and Stale, which is derived now."""
     services: tuple[Compared, ...]
     runs: tuple[RunLine, ...]
-    runs_after: int | None
+    runs_next: int | None
     """Ask for runs below this sequence number for older ones."""
     documents: tuple[DocumentLine, ...]
     enrolled_at: Timestamp | None = None
@@ -100,7 +100,7 @@ async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_bef
         conditions=(*(status.conditions if status else ()), *stale_condition(line, now)),
         services=compare(document, status),
         runs=tuple(run_line(seq, body) for seq, body in runs[:RUNS]),
-        runs_after=runs[RUNS - 1][0] if len(runs) > RUNS else None,
+        runs_next=runs[RUNS - 1][0] if len(runs) > RUNS else None,
         documents=tuple(document_line(found) for found in documents),
         enrolled_at=moment(row["enrolled_at_us"]) if row["enrolled_at_us"] is not None else None,
     )

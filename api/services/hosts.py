@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.database import transaction
+from api.database import snapshot, transaction
 from api.errors import Conflict, Invalid, NotFound
-from api.moments import micros
+from api.moments import micros, moment
 from api.principal import Principal
 from api.repositories import catalogue, hosts
 from api.repositories.hosts import OverrideRow
@@ -14,6 +15,16 @@ from api.repositories.publications import tell
 from api.services import audit
 from desired_state.catalogue import Problem
 from desired_state.document import Mode
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """A host, from all that the backend knows beside its status."""
+
+    host: str
+    declared: bool
+    enrolled: bool
+    override: str
+    """What was said of it, in words; empty when nothing was."""
 
 
 async def suspend(
@@ -63,3 +74,26 @@ async def resume(engine: AsyncEngine, by: Principal, host: str, *, now: datetime
             raise Conflict(f"{host} was not suspended here; is its mode set in the catalogue?")
         await tell(connection, micros(now), "host", [host])
         await audit.append(connection, now=now, actor=by.actor, action="host.resumed", subject=f"host/{host}")
+
+
+async def known(engine: AsyncEngine, *, now: datetime) -> list[Known]:
+    """Every host that is declared or enrolled."""
+    async with snapshot(engine) as connection:
+        declared, enrolled = await hosts.declared(connection), await hosts.enrolled(connection)
+        overrides = await hosts.overrides(connection, micros(now))
+    return [
+        Known(
+            host=host,
+            declared=host in declared,
+            enrolled=host in enrolled,
+            override=_told(overrides.get(host)),
+        )
+        for host in sorted(declared | enrolled)
+    ]
+
+
+def _told(row: OverrideRow | None) -> str:
+    if row is None:
+        return ""
+    until = f" until {moment(row.until_us):%Y-%m-%d %H:%M} UTC" if row.until_us else ""
+    return f"{row.mode}{until} by {row.actor}: {row.reason}"

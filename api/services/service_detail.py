@@ -44,7 +44,8 @@ class ServiceDetail(Struct, frozen=True, kw_only=True):
     healthy: int
     differing: int
     hosts: tuple[OnHost, ...]
-    after: str = ""
+    next: str | None = None
+    """What to give as `after` for the next page; null on the last one."""
 
 
 async def service_list(engine: AsyncEngine) -> tuple[ServiceLine, ...]:
@@ -70,7 +71,7 @@ async def service_detail(engine: AsyncEngine, name: str, *, now: datetime, after
         healthy=sum(line.compared.health == "healthy" for line in hosts),
         differing=sum(line.compared.differences > 0 for line in hosts),
         hosts=hosts,
-        after=page[HOSTS - 1] if len(page) > HOSTS else "",
+        next=page[HOSTS - 1] if len(page) > HOSTS else None,
     )
 
 

@@ -18,9 +18,8 @@ candidates() {
   while IFS=' ' read -r pid EXE; do
     pid=${pid#/proc/}
     EXE=${EXE% (deleted)}
-    [[ -z ${ours[$pid]-} && $pid != "$$" ]] && process_stat "$pid" || continue
-    read_command "$pid" && is_instance && "${1-true}" "$pid" || continue
-    CANDIDATES+=("$pid")
+    if [[ -n ${ours[$pid]-} || $pid == "$$" ]] || ! process_stat "$pid"; then continue; fi
+    if read_command "$pid" && is_instance && "${1-true}" "$pid"; then CANDIDATES+=("$pid"); fi
   done < <(find /proc -mindepth 2 -maxdepth 2 -path '/proc/[0-9]*/exe' -printf '%h %l\n' 2>/dev/null || :)
 }
 
@@ -34,7 +33,7 @@ discover() {
   boot_id && local -r boot=$REPLY
   candidates
   for pid in ${CANDIDATES[@]+"${CANDIDATES[@]}"}; do
-    process_stat "$pid" && read_command "$pid" || continue
+    if ! process_stat "$pid" || ! read_command "$pid"; then continue; fi
     listening_ports "$pid"
     printf -v ports '%s,' ${LISTENING[@]+"${LISTENING[@]}"}
     instance_name
@@ -81,9 +80,9 @@ described_candidates() {
 
 # adopt PID: how to start it again first, whose it is last.
 adopt() {
-  local pid=$1 word uid gid groups=''
+  local pid=$1 word user group groups=''
   local -r folder=$run/adopted
-  local -a environment=()
+  local -a environment=() words=()
   process_stat "$pid" && local -r start=$START_TIME
   mkdir -p "$folder"
   read_command "$pid" || fail "$FAILED" "process $pid has just ended"
@@ -95,11 +94,10 @@ adopt() {
   nul_file "$folder/environment" ${environment[@]+"${environment[@]}"}
   put "$folder/folder" < <(readlink "/proc/$pid/cwd")
   put "$folder/exe" < <(readlink "/proc/$pid/exe")
-  while read -r word uid gid _; do
-    case $word in Uid:) local -r user=$uid ;; Gid:) local -r group=$uid ;; esac
-    [[ $word != Groups: ]] || groups=$(sed -n 's/^Groups:[[:space:]]*//p' "/proc/$pid/status")
+  while read -ra words; do
+    case ${words[0]} in Uid:) user=${words[1]} ;; Gid:) group=${words[1]} ;; Groups:) groups=${words[*]:1} ;; esac
   done <"/proc/$pid/status"
-  if ((user == UID)); then remove_file "$folder/account"; else put "$folder/account" <<<"$user $group ${groups% }"; fi
+  if ((user == UID)); then remove_file "$folder/account"; else put "$folder/account" <<<"$user $group $groups"; fi
   boot_id
   process_stat "$pid" && [[ $START_TIME == "$start" ]] || fail "$FAILED" "process $pid has just ended"
   put "$run/identity" <<<"boot_id=$REPLY"$'\n'"pid=$pid"$'\n'"start_time=$start"$'\n'adopted=1
@@ -114,7 +112,10 @@ release() {
 
 # is_the_same PID: started in the same way in the same folder, by its former owner perhaps
 is_the_same() {
-  cmp -s "/proc/$1/cmdline" "$run/adopted/command" && [[ $(readlink "/proc/$1/cwd") == "$(<"$run/adopted/folder")" ]]
+  local -a was=()
+  mapfile -d '' -t was <"$run/adopted/command"
+  [[ ${#was[@]} -eq ${#COMMAND[@]} && ${was[*]@Q} == "${COMMAND[*]@Q}" ]] || return 1
+  [[ $(readlink "/proc/$1/cwd") == "$(<"$run/adopted/folder")" ]]
 }
 
 # start_adopted: the way it was; one that somebody else has started again in the meantime is adopted anew.

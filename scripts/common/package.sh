@@ -82,7 +82,7 @@ archive_is_safe() {
     [[ $mode != l* ]] || links[${name%/}]=1
     ((members <= ARCHIVE_MAX_MEMBERS)) || { problem="more than $ARCHIVE_MAX_MEMBERS members"; break; }
     ((bytes <= ARCHIVE_MAX_BYTES)) || { problem="more than $ARCHIVE_MAX_BYTES bytes"; break; }
-  done < <(tar -tvf "$file" --numeric-owner --quoting-style=escape 2>/dev/null)
+  done < <(tar -tvPf "$file" --numeric-owner --quoting-style=escape 2>/dev/null)
   [[ -z $problem ]] || fail "$DOCUMENT_WRONG" "the archive is refused: $problem"
   ((members)) || fail "$DOCUMENT_WRONG" "the archive is empty or no archive"
 }

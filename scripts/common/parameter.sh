@@ -40,24 +40,23 @@ read_table() {
 
 problem() { PROBLEMS+=("parameter $1: ${2:0:200}"); }
 
-# to_bytes SIZE -> REPLY; 1kb is 1024 bytes, 1k is 1000, as Redis and the JVM's neighbours read it
+# to_bytes SIZE -> REPLY; 1kb is 1024 bytes and 1k is 1000, as Redis reads them
 to_bytes() {
-  local text=${1,,}
-  [[ $text =~ ^([0-9]{1,15})(b|k|kb|m|mb|g|gb)?$ ]] || return 1
-  local -i number=$((10#${BASH_REMATCH[1]}))
+  local -i factor=1
+  [[ ${1,,} =~ ^([0-9]{1,9})(b|k|kb|m|mb|g|gb)?$ ]] || return 1
   case ${BASH_REMATCH[2]} in
-    k) number+=number*999 ;; kb) number+=number*1023 ;;
-    m) number+=number*999999 ;; mb) number+=number*1048575 ;;
-    g) number+=number*999999999 ;; gb) number+=number*1073741823 ;;
+    k) factor=1000 ;; kb) factor=1024 ;;
+    m) factor=1000000 ;; mb) factor=1048576 ;;
+    g) factor=1000000000 ;; gb) factor=1073741824 ;;
   esac
-  REPLY=$number
+  REPLY=$((10#${BASH_REMATCH[1]} * factor))
 }
 
 to_seconds() { # to_seconds DURATION -> REPLY
+  local -i factor=1
   [[ $1 =~ ^([0-9]{1,9})(s|m|h|d)?$ ]] || return 1
-  local -i number=$((10#${BASH_REMATCH[1]}))
-  case ${BASH_REMATCH[2]} in m) number+=number*59 ;; h) number+=number*3599 ;; d) number+=number*86399 ;; esac
-  REPLY=$number
+  case ${BASH_REMATCH[2]} in m) factor=60 ;; h) factor=3600 ;; d) factor=86400 ;; esac
+  REPLY=$((10#${BASH_REMATCH[1]} * factor))
 }
 
 # number_of TYPE VALUE -> REPLY: what the bounds are about, or failure where the grammar is not met.
@@ -83,7 +82,7 @@ grammar_problem() {
   local name=$1 value=$2 type=${PARAMETER_TYPE[$1]} bare=${2//[$'\n\t']/}
   case $type in
     int) [[ $value =~ ^-?(0|[1-9][0-9]{0,17})$ ]] || problem "$name" "${value@Q} is not a whole number" ;;
-    port) number_of port "$value" && ((value >= 1 && value <= 65535)) || problem "$name" "${value@Q} is not a port" ;;
+    port) [[ $value =~ ^[1-9][0-9]{0,4}$ && $value -le 65535 ]] || problem "$name" "${value@Q} is not a port" ;;
     size) to_bytes "$value" || problem "$name" "${value@Q} is not a size such as 256mb" ;;
     duration) to_seconds "$value" || problem "$name" "${value@Q} is not a duration such as 30s" ;;
     bool) [[ $value == true || $value == false ]] || problem "$name" "${value@Q} is not true or false" ;;

@@ -3,15 +3,15 @@
 
 boot_id() { read -r REPLY </proc/sys/kernel/random/boot_id; }
 
-# process_stat PID: sets START_TIME (field 22), SESSION, PARENT of a live process; false for a dead one or a zombie.
-declare START_TIME='' SESSION='' PARENT=''
+# process_stat PID: sets START_TIME (field 22), SESSION of a live process; false for a dead one or a zombie.
+declare START_TIME='' SESSION=''
 process_stat() {
   local text=''
   local -a fields
   { IFS= read -r -d '' text <"/proc/$1/stat"; } 2>/dev/null || [[ -n $text ]] || return 1
   read -ra fields <<<"${text##*) }" # the name in parentheses may hold anything
   [[ ${fields[0]} != [ZX] ]] || return 1
-  PARENT=${fields[1]} SESSION=${fields[3]} START_TIME=${fields[19]}
+  SESSION=${fields[3]} START_TIME=${fields[19]}
 }
 
 # The identity of the service's process, from run/identity: pid, start_time, boot_id; what it was started as: version,
@@ -60,11 +60,12 @@ end_leftovers() {
   local -a left=()
   [[ -n ${IDENTITY[pid]-} && -z ${IDENTITY[adopted]-} ]] || return 0
   boot_id
-  [[ ${IDENTITY[boot_id]} == "$REPLY" ]] && ! process_stat "${IDENTITY[pid]}" || return 0
+  if [[ ${IDENTITY[boot_id]} != "$REPLY" ]] || process_stat "${IDENTITY[pid]}"; then return 0; fi
   for entry in /proc/[0-9]*; do
     pid=${entry##*/}
-    process_stat "$pid" && [[ $SESSION == "${IDENTITY[pid]}" ]] && ((START_TIME >= IDENTITY[start_time])) || continue
-    left+=("$pid:$START_TIME")
+    if process_stat "$pid" && [[ $SESSION == "${IDENTITY[pid]}" ]] && ((START_TIME >= IDENTITY[start_time])); then
+      left+=("$pid:$START_TIME")
+    fi
   done
   for entry in ${left[@]+"${left[@]}"}; do
     ! process_stat "${entry%:*}" || [[ $START_TIME != "${entry#*:}" ]] || kill -s "$1" "${entry%:*}" 2>/dev/null || :

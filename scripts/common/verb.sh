@@ -9,7 +9,7 @@ declare REASON=''
 
 run_verb() {
   local verb=${1-}
-  trap 'unexpected "$LINENO" "$BASH_COMMAND"' ERR
+  trap '((BASH_SUBSHELL)) || unexpected "$LINENO" "$BASH_COMMAND"' ERR
   trap : PIPE # an answer that nobody reads any more is no reason to die; children get the default back
   read_table
   [[ -n $verb && $verb =~ ^[a-z_]+$ ]] || usage
@@ -25,7 +25,7 @@ run_verb() {
     *) recorded_parameters || : ;;
   esac
   "$verb"
-  printf 'changed=%s\n' "$CHANGED"
+  [[ $verb == discover ]] || printf 'changed=%s\n' "$CHANGED"
 }
 
 usage() {
@@ -189,8 +189,8 @@ needs_restart() {
   recorded_parameters "$run/launch/parameters" || return 1
   for name in "${PARAMETER_NAMES[@]}"; do
     [[ ${PARAMETER_EFFECT[$name]} != restart || ${PARAM[$name]-} == "${now[$name]}" ]] || changed+=", $name"
-    PARAM[$name]=${now[$name]}
   done
+  recorded_parameters
   REPLY=${changed#, }
   [[ -n $REPLY ]]
 }
@@ -219,7 +219,9 @@ uninstall() {
 }
 
 purge() {
-  ! is_installed && ! running || fail "$NOT_INSTALLED" "$service is still installed: uninstall it before its data is deleted"
+  if is_installed || running; then
+    fail "$NOT_INSTALLED" "$service is still installed: uninstall it before its data is deleted"
+  fi
   remove_tree "$service_dir"
   unlink "$prefix/services/.$service.lock"
 }

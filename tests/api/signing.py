@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime
 from itertools import count
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,8 +20,9 @@ _nonces = count(10_000_000)
 class SigningHost:
     """A host with a key of its own."""
 
-    def __init__(self, name: str, seed: bytes = b"h") -> None:
+    def __init__(self, name: str, seed: bytes = b"h", backend: X25519PublicKey | None = None) -> None:
         self.name = name
+        self._backend = backend or BACKEND_KEY.public_key()
         self._sealing = X25519PrivateKey.from_private_bytes(seed * 32)
 
     @property
@@ -46,7 +47,7 @@ class SigningHost:
         self, method: str, target: str, body: bytes | None = None, *, created: datetime = NOW, keyid: str = ""
     ) -> dict[str, str]:
         """What signs this request."""
-        key = shared_key(self._sealing, BACKEND_KEY.public_key(), self.name)
+        key = shared_key(self._sealing, self._backend, self.name)
         return sign_request(
             method,
             target,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.house import Answer, House
+from tests.api.house import Answer, House, settings_for
 
 REDIS = {"service": "cache", "kind": "redis", "version": "7.2", "placement": {"hosts": ["h1"]}}
 HOST = {"host": "h1", "labels": {"role": "db"}}
@@ -121,8 +121,6 @@ def test_changes_tell_who_and_what(house: House) -> None:
 
 def test_a_catalogue_in_git_is_not_written_here(tmp_path_factory: pytest.TempPathFactory) -> None:
     """409, and the way to do it."""
-    from tests.api.house import settings_for
-
     folder = tmp_path_factory.mktemp("house")
     settings = settings_for(f"sqlite:///{folder / 'x.db'}", folder, catalogue={"git": {"url": "/srv/x.git"}})
     with House(settings).open() as house:

@@ -7,7 +7,7 @@ import time
 
 from tests.bench.measurement import Measurement, table
 
-NAMES = ("planning", "publishing")
+NAMES = ("planning", "publishing", "ingest")
 
 
 def main() -> int:

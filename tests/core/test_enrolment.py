@@ -114,6 +114,13 @@ def test_a_join_token_has_one_text() -> None:
         JoinToken.decode(text)
 
 
+@pytest.mark.parametrize("text", ["", TOKEN.encode()[15:], "x" + TOKEN.encode(), TOKEN.encode() + "A" * 20_000])
+def test_what_is_no_join_token_is_told(text: str) -> None:
+    """Text that does not begin like a join token, or is far too long for one, is told to be none."""
+    with pytest.raises(EnrolmentRefused, match="not a join token"):
+        JoinToken.decode(text)
+
+
 @pytest.mark.parametrize(
     "changes", [{"host": "../x"}, {"secret": "short"}, {"backend_url": "ftp://x"}, {"trust_digest": "ab"}, {"extra": 1}]
 )

@@ -113,6 +113,7 @@ def test_threshold_of_nothing_is_an_error() -> None:
         TEXT + b"\n",
         TEXT + "\n— anna.example\n".encode(),
         TEXT + "\n— anna.example AAAA\n".encode(),
+        TEXT + b"\nanna.example AAAAAAAAAAAA\n",
         TEXT + "\n— anna.example !!!!!!!!\n".encode(),
         TEXT + b"\n- anna.example AAAAAAAAAAAA\n",
         TEXT + "\n—  AAAAAAAAAAAA\n".encode(),
@@ -212,6 +213,11 @@ def test_what_no_note_can_hold_is_not_signed(text: bytes) -> None:
         "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
         "PeterNeumann+c74f20a3+AhpcBQcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
         "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10T",
+        str(VerifierKey("Peter Neumann", bytes(range(32)))),
+        str(VerifierKey("", bytes(range(32)))),
+        str(VerifierKey("tab\t", bytes(range(32)))),
+        str(VerifierKey("short", bytes(range(31)))),
+        str(VerifierKey("long", bytes(range(33)))),
         "Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
         "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW ",
     ],
@@ -223,13 +229,27 @@ def test_bad_verifier_key_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [NEUMANN_PUBLIC, NEUMANN_PRIVATE[:-1], NEUMANN_PRIVATE.replace("c74f20a3", "c74f20a4"), "PRIVATE+KEY+"]
+    "text",
+    [
+        "PRIVATE-KEY+" + NEUMANN_PRIVATE[12:],
+        NEUMANN_PUBLIC,
+        NEUMANN_PRIVATE[:-1],
+        NEUMANN_PRIVATE.replace("c74f20a3", "c74f20a4"),
+        "PRIVATE+KEY+",
+    ],
 )
 def test_bad_signing_key_is_refused(text: str) -> None:
     """A signing key that is cut off or has a foreign id is an error, and the error does not show it."""
     with pytest.raises(ValueError, match="key") as caught:
         SigningKey.parse(text)
     assert "AYEKFALVFGyNhPJEMzD1QIDr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb", "a\x01b", "a\u3000b"])
+def test_bad_key_name_is_refused(name: str) -> None:
+    """A key whose name would break the line of its signature is not made."""
+    with pytest.raises(ValueError, match="cannot name a key"):
+        SigningKey.generate(name, bytes(32))
 
 
 def test_a_signing_key_does_not_show_itself() -> None:

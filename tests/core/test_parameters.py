@@ -22,12 +22,12 @@ GOOD: dict[ParameterType, list[Value]] = {
     "text": ["", "a\nb\tc", "x" * 65536],
 }
 BAD: dict[ParameterType, list[Value]] = {
-    "int": [True, "5", "five", "1.5"],
+    "int": [True, "5", "five", "1.5", "x" * 5000],
     "size": ["", "256 mb", "-1mb", "1.5gb", "mb", "1tb", "256mb\n", True, -1, "٣mb"],
     "bool": ["true", 1, 0, "yes"],
     "string": ["a\nb", "a\tb", "a\x00b", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b", 5, True],
     "enum": ["three", "One", "one,two", 1, True],
-    "port": [0, -1, 65536, "6379", True],
+    "port": [0, -1, 65536, "6379", True, False],
     "path": ["a", "./a", "~/a", "/a/../b", "/..", "/a/..", "/a\nb", "/a\x00", 5],
     "duration": ["30", "5 m", "1.5h", "-1s", "1w", "30s\n", 30, True, "٣s"],
     "peer": ["db-1", "db-1:", ":80", "db-1:0", "db-1:65536", "db-1:08", "a b:80", "db-1:80\n", "-a:80", "a/b:80", 80],
@@ -94,6 +94,15 @@ def test_bounds_bound(kind: ParameterType, low: Value, high: Value) -> None:
 def test_sizes_mean_bytes(text: str, wanted: int | None) -> None:
     """A size is read as the scripts read it."""
     assert wanted == bytes_of(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("int", (10, 20)), ("port", (10, 20)), ("size", ("10b", 20)), ("duration", ("10s", "20s")), ("text", ("x" * 10,))],
+)
+def test_bounds_are_allowed(kind: ParameterType, values: tuple[Value, ...]) -> None:
+    """The bounds themselves are within."""
+    assert {""} == {value_problem(parameter(kind, min=10, max=20), value) for value in values}
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("90s", 90), ("5m", 300), ("2h", 7200), ("1d", 86400), ("1", None)])

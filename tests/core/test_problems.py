@@ -82,6 +82,27 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
         replace(GOOD, services=(replace(CACHE, version="5", state="absent", packages={}),)),
         [],
     ),
+    "unsupported version where it goes away": (
+        replace(GOOD, services=(replace(CACHE, overrides={"app-1": Override(version="5.0", state="absent")}),)),
+        [],
+    ),
+    "unsupported version of what is absent everywhere": (
+        replace(GOOD, services=(replace(CACHE, state="absent", overrides={"app-1": Override(version="5.0")}),)),
+        [],
+    ),
+    "unsupported version where it comes back": (
+        replace(
+            GOOD,
+            services=(replace(CACHE, state="absent", overrides={"app-1": Override(version="5.0", state="running")}),),
+        ),
+        [
+            error(
+                "/services/cache/overrides/app-1/version",
+                "version 5.0 of redis is not supported; supported: 6, 7.2",
+            )
+        ],
+    ),
+    "monitoring is free text": (with_service(CACHE, monitoring={"exporter": "redis", "interval": 15}), []),
     "unknown parameter": (
         with_service(CACHE, parameters={"prot": 6380}),
         [error("/services/cache/parameters/prot", "unknown parameter 'prot'; did you mean 'port'?")],
@@ -122,6 +143,20 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
         with_service(ORDERS, parameters={}),
         [error("/services/orders/parameters/port", "parameter 'port' is required by java, and missing on app-1")],
     ),
+    "missing parameter where it goes away": (with_service(ORDERS, parameters={}, state="absent"), []),
+    "missing parameter on many hosts": (
+        Catalogue(
+            services=(replace(ORDERS, parameters={}, depends_on=(), placement=Placement(labels={"role": "app"})),),
+            packages=PACKAGES,
+            hosts=tuple(replace(APP_1, host=f"app-{n}") for n in range(1, 6)),
+        ),
+        [
+            error(
+                "/services/orders/parameters/port",
+                "parameter 'port' is required by java, and missing on app-1, app-2, app-3 and 2 more hosts",
+            )
+        ],
+    ),
     "missing parameter, placed nowhere yet": (
         with_service(ORDERS, parameters={}, placement=Placement(hosts=("db-2",))),
         [
@@ -141,6 +176,10 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
     "unknown role": (
         with_service(CACHE, packages={"server": "valkey-7.2.5", "sever": "jdk-21"}),
         [error("/services/cache/packages/sever", "unknown role 'sever'; did you mean 'server'?")],
+    ),
+    "unknown role, none near": (
+        with_service(CACHE, packages={"server": "valkey-7.2.5", "xyz": "jdk-21"}),
+        [error("/services/cache/packages/xyz", "unknown role 'xyz'; redis has modules, server")],
     ),
     "missing role": (
         with_service(ORDERS, packages={"app": "orders-1.4.0"}),
@@ -163,6 +202,10 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
     "unknown dependency": (
         with_service(ORDERS, depends_on=("cahce",)),
         [error("/services/orders/depends_on/0", "there is no service 'cahce'; did you mean 'cache'?")],
+    ),
+    "unknown dependency, none near": (
+        with_service(ORDERS, depends_on=("cache", "zzz")),
+        [error("/services/orders/depends_on/1", "there is no service 'zzz'; declare it")],
     ),
     "dependency on itself": (
         with_service(CACHE, depends_on=("cache",)),
@@ -193,6 +236,10 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
     "override for an unknown host": (
         with_service(CACHE, overrides={"app-3": Override()}),
         [error("/services/cache/overrides/app-3", "there is no host 'app-3'; did you mean 'app-2'?")],
+    ),
+    "override for an unknown host, none near": (
+        with_service(CACHE, overrides={"zzz": Override()}),
+        [error("/services/cache/overrides/zzz", "there is no host 'zzz'; declare it")],
     ),
     "override for a host without the service": (
         with_service(CACHE, overrides={"db-1": Override()}),
@@ -346,6 +393,21 @@ def test_parameters_together_are_bounded() -> None:
     catalogue = with_service(CACHE, parameters=texts, overrides={}, depends_on=())
     found = problems(replace(catalogue, services=(catalogue.services[1],)), {"redis": replace(kind, ports=())})
     assert ["/services/cache/parameters"] == [p.pointer for p in found]
+
+
+def test_parameters_together_are_bounded_where_they_come_together() -> None:
+    """Values that only together with a host's override are too many are told, with that host."""
+    texts = {f"p{n}": "x" * 60_000 for n in range(6)}
+    kind = replace(KINDS["redis"], parameters=tuple(_text(name) for name in texts), ports=())
+    half = dict(list(texts.items())[:3])
+    entry = replace(CACHE, parameters=half, overrides={"app-2": Override(parameters=texts)})
+    found = problems(replace(GOOD, services=(entry,)), {"redis": kind})
+    assert [
+        (
+            "/services/cache/parameters",
+            "all parameters together have 360000 bytes on app-2; at most 262144 fit",
+        )
+    ] == [(p.pointer, p.message) for p in found]
 
 
 def _text(name: str) -> Any:

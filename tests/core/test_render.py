@@ -103,6 +103,18 @@ def test_an_override_is_merged_key_by_key() -> None:
     assert (wanted,) == content_of(changed, APP_2).services
 
 
+def test_an_override_leaves_what_it_does_not_name() -> None:
+    """An override of one parameter leaves version, state and packages."""
+    first = content_of(GOOD, APP_2).services[0]
+    assert ("7.2.5", "running", "128mb", 6380, ["server"]) == (
+        first.version,
+        first.state,
+        first.parameters["maxmemory"],
+        first.parameters["port"],
+        list(first.packages),
+    )
+
+
 def test_an_override_is_for_its_host_only() -> None:
     """Other hosts do not see an override."""
     changed = with_service(CACHE, overrides={"app-2": Override(state="stopped")})
@@ -288,15 +300,8 @@ def test_the_index_places_as_asking_does(services: tuple[ServiceEntry, ...], hos
     }
 
 
-def test_services_may_be_handed_in() -> None:
-    """Rendering with the services of the index gives the content of asking each placement."""
-    handed = render(
-        GOOD,
-        APP_1,
-        kinds=KINDS,
-        bundle=BUNDLE,
-        artifact_bases=("https://files.example",),
-        origin=ORIGIN,
-        services=services_by_host(GOOD)["app-1"],
-    )
-    assert content_of(GOOD) == handed
+@pytest.mark.parametrize("services", [services_by_host(GOOD)["app-1"], (CACHE,), ()])
+def test_services_may_be_handed_in(services: tuple[ServiceEntry, ...]) -> None:
+    """Services that are handed in are those of the document: the index's are those that asking would give."""
+    made = render(GOOD, APP_1, kinds=KINDS, bundle=BUNDLE, artifact_bases=(), origin=ORIGIN, services=services)
+    assert content_of(GOOD).services[: len(services)] == made.services

@@ -85,6 +85,15 @@ def test_signature_base_is_the_rfcs() -> None:
     assert wanted == signed()
 
 
+def test_signature_base_without_a_body() -> None:
+    """The base of a request without a body has no line for a digest."""
+    parameters = '("@method" "@request-target");created=1772000000;nonce="bm9uY2U_-";keyid="app-1";alg="hmac-sha256"'
+    base = f'"@method": GET\n"@request-target": /v1/trust\n"@signature-params": {parameters}'
+    mac = b64encode(hmac.digest(KEY, base.encode(), "sha256")).decode()
+    wanted = {"signature-input": f"towline={parameters}", "signature": f"towline=:{mac}:"}
+    assert wanted == signed("GET", "/v1/trust", None)
+
+
 def test_hmac_vector_of_the_rfc() -> None:
     """The shared secret and signature base of RFC 9421, B.2.5, give its signature: our HMAC is that algorithm."""
     secret = "uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ=="
@@ -268,6 +277,13 @@ def test_low_order_exchange_key_is_an_error() -> None:
 def test_any_headers_are_refused_with_a_text(headers: dict[str, str]) -> None:
     """Any headers are refused with a text; none raises anything else."""
     assert "" != refusal(headers=headers)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(), max_size=20))
+def test_any_other_target_is_refused(target: str) -> None:
+    """A request line of any characters, also half ones, is refused; none raises anything else."""
+    assert "does not fit" in refusal(target=f"/{target}")
 
 
 @settings(max_examples=200, deadline=None)

@@ -144,6 +144,9 @@ ILL_FORMED = {
         "keys": (str(PUBLISHER.verifier), str(key("alias", 1).verifier)),
         "threshold": 2,
     },
+    "two keys with one name and id, of which one would hide the other": {
+        "keys": tuple(str(VerifierKey("publisher", number.to_bytes(32, "big"))) for number in (2572, 25906)),
+    },
     "no key": {"keys": ()},
     "no threshold": {"threshold": 0},
     "no root threshold": {"root_threshold": 0},

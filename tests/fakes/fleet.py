@@ -1,4 +1,4 @@
-"""A fleet in a database, with a history that a person would recognise. Used by tests of the page, and for looking at it."""
+"""A fleet in a database, as importing, publishing and ingest would have left it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -1,116 +1,161 @@
-"""A host in memory: what scripts would do to it, without any. Runner and Glance of the pass."""
+"""A host that exists on paper only: it takes documents, drifts, and says of itself what the real outcome would say."""
 
-import asyncio
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
 
-from desired_state.contract import Verb
+from msgspec.structs import replace
+
+from desired_state.change import Change
+from desired_state.contract import Effect, Verb
+from desired_state.document import Document, Service
 from desired_state.names import digest_of
-from desired_state.observed import Observation
-from puller.ports import Call, Ended
-
-Script = Callable[[Call], Ended]
-
-
-@dataclass
-class FakeService:
-    """What is on the disk and in the process table."""
-
-    state: str = "absent"
-    version: str = ""
-    config: str = ""
-    pid: int = 0
-    data: bool = False
+from desired_state.observed import Identity, Observation
+from desired_state.outcome import Evidence, conditions, health_of, service_statuses, sync_of
+from desired_state.parameters import with_defaults
+from desired_state.plan import make_plan
+from desired_state.record import Recorded
+from desired_state.report import Report, Run, Status, StepResult
+from tests.fakes.kinds import KINDS
 
 
-@dataclass
-class FakeHost:
-    """Answers as scripts do. `faults` replaces the answer of one verb of one service."""
+class PaperHost:
+    """Keeps what a host would keep: the document it holds, its record, and what would be seen on it."""
 
-    services: dict[str, FakeService] = field(default_factory=dict)
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    looks: list[str] = field(default_factory=list)
-    glances: int = 0
-    running: int = 0
-    most_running: int = 0
-    faults: dict[tuple[str, str], Script] = field(default_factory=dict)
-    next_pid: int = 100
+    def __init__(self, name: str, *, boot_id: str = "0f3a9b1e-7d54-4c0e-9a63-2b8f5d1c7e90") -> None:
+        self.name = name
+        self.boot_id = boot_id
+        self.document: Document | None = None
+        self.digest = ""
+        self.applied: int | None = None
+        self.record: dict[str, Recorded] = {}
+        self.seen: dict[str, Observation] = {}
+        self.said: dict[str, object] = {}
+        self.seq = 0
 
-    def service(self, name: str) -> FakeService:
-        """That service; absent when nothing was ever done to it."""
-        return self.services.setdefault(name, FakeService())
+    def hold(self, document: Document, digest: str) -> None:
+        """Accept a document without applying it."""
+        self.document, self.digest = document, digest
 
-    def kill(self, name: str) -> None:
-        """Its process dies."""
-        self.service(name).state, self.service(name).pid = "stopped", 0
+    def apply(self, document: Document, digest: str, at: datetime) -> None:
+        """Accept a document and reach it."""
+        self.hold(document, digest)
+        self.applied = document.revision
+        for service in document.services:
+            before = self.record.get(service.name)
+            self.record[service.name] = _recorded(service, document.revision, at, self.boot_id)
+            self.seen[service.name] = _seen(service, self.record[service.name], at)
+            if before is not None and before.parameters == self.record[service.name].parameters:
+                same = replace(self.record[service.name], identity=before.identity, applied_at=before.applied_at)
+                self.record[service.name] = replace(same, revision=before.revision)
+                self.seen[service.name] = replace(self.seen[service.name], identity=before.identity)
 
-    def edit(self, name: str) -> None:
-        """Somebody edits its configuration by hand."""
-        self.service(name).config = digest_of(b"edited by hand")
+    def see(self, service: str, **fields: object) -> None:
+        """Something was done to a service behind towline's back."""
+        self.seen[service] = replace(self.seen[service], **fields)
 
-    async def run(self, call: Call) -> Ended:
-        self.calls.append((call.service, call.verb))
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
-        await asyncio.sleep(0)
-        self.running -= 1
-        fault = self.faults.get((call.service, call.verb))
-        if fault is not None:
-            return fault(call)
-        return Ended(exit_code=0, stdout=self._do(call).encode())
+    def status(self, now: datetime, *, mode: str = "enforce", **evidence: object) -> Status:
+        """What it says of itself, by the functions that real hosts use."""
+        plan = make_plan(self.document, self.record, self.seen, KINDS) if self.document else None
+        known = Evidence(
+            document=self.document,
+            plan=plan,
+            record=self.record,
+            observed=self.seen,
+            mode=mode,
+            now=now,
+            **evidence,
+        )
+        return Status(
+            host=self.name,
+            sync=sync_of(known),
+            health=health_of(known),
+            mode=mode,
+            accepted_epoch=self.document.epoch if self.document else None,
+            accepted_revision=self.document.revision if self.document else None,
+            applied_revision=self.applied,
+            document_digest=self.digest,
+            refused=str(evidence.get("refused", "")),
+            refused_reason=str(evidence.get("refused_reason", "")),
+            conditions=conditions(known),
+            services=service_statuses(known),
+            held=plan.held if plan else (),
+            boot_id=self.boot_id,
+            agent_version="0.1.0",
+            source="http",
+        )
 
-    async def reattach(self, call: Call) -> Ended | None:
-        return None
-
-    async def ask(self, call: Call) -> Ended:
-        self.looks.append(call.service)
-        fault = self.faults.get((call.service, call.verb))
-        if fault is not None:
-            return fault(call)
-        return self._status(call.service)
-
-    async def different(self, observations: Collection[Observation]) -> frozenset[str]:
-        self.glances += 1
-        return frozenset(seen.service for seen in observations if not self._looks_like(seen))
-
-    def _looks_like(self, seen: Observation) -> bool:
-        now = self.service(seen.service)
-        pid = seen.identity.pid if seen.identity else 0
-        return (pid, seen.config) == (now.pid, now.config)
-
-    def _do(self, call: Call) -> str:
-        it, environment = self.service(call.service), call.environment
-        match call.verb:
-            case Verb.INSTALL:
-                it.version = environment["TOWLINE_VERSION"]
-                it.state = "stopped"
-                it.data = True
-            case Verb.CONFIGURE:
-                text = sorted(f"{k}={v}" for k, v in environment.items() if k.startswith("TOWLINE_PARAM_"))
-                it.config = digest_of("\n".join(text).encode())
-                return f"changed=1\nconfig={it.config}\n"
-            case Verb.START | Verb.RESTART:
-                self.next_pid += 1
-                it.state, it.pid = "running", self.next_pid
-            case Verb.STOP:
-                it.state, it.pid = "stopped", 0
-            case Verb.UNINSTALL:
-                it.state, it.config, it.version = "absent", "", ""
-            case Verb.PURGE:
-                it.data = False
-            case _:
-                pass
-        return "changed=1\n"
-
-    def _status(self, name: str) -> Ended:
-        it = self.service(name)
-        code = {"running": 0, "absent": 5, "stopped": 7, "degraded": 190}[it.state]
-        facts = {"state": it.state, "version": it.version, "config": it.config}
-        if it.pid:
-            facts |= {"pid": str(it.pid), "start_time": str(it.pid), "boot_id": "boot"}
-        return Ended(exit_code=code, stdout="".join(f"{k}={v}\n" for k, v in facts.items() if v).encode())
+    def report(self, at: datetime, status: Status, *steps: StepResult, trigger: str = "schedule") -> Report:
+        """The next report, with a run when there are steps."""
+        self.seq += 1
+        run = Run(
+            id=f"run-{self.name.replace(chr(46), chr(45))}-{self.seq:06d}",
+            trigger=trigger,
+            started_at=at - timedelta(milliseconds=sum(step.duration_ms for step in steps)),
+            duration_ms=120 + sum(step.duration_ms for step in steps),
+            steps=steps,
+        )
+        return Report(
+            schema="towline.report/1",
+            id=digest_of(f"{self.name}/{self.seq}".encode()),
+            host=self.name,
+            seq=self.seq,
+            at=at,
+            status=status,
+            run=run if steps else None,
+        )
 
 
-def failing(exit_code: int, reason: str = "it is broken") -> Script:
-    """A script that fails."""
-    return lambda _: Ended(exit_code=exit_code, stderr=f"reason: {reason}\n".encode())
+def step(service: str, verb: Verb, *reasons: str, repair: bool = False, **fields: object) -> StepResult:
+    """One step that was done."""
+    intent = "corrective" if repair else "intended"
+    given = {"outcome": "done", "exit_code": 0, "changed": True, "duration_ms": 240, **fields}
+    identity = digest_of(f"{service}{verb}{reasons}".encode())
+    return StepResult(id=identity, service=service, verb=verb, intent=intent, reasons=reasons, **given)
+
+
+def config_digest(text: str) -> str:
+    """The digest of a configuration that says this."""
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
+
+
+def differences(status: Status) -> tuple[Change, ...]:
+    """Everything that a status says still differs."""
+    return tuple(change for service in status.services for change in service.changes)
+
+
+def _recorded(service: Service, revision: int, at: datetime, boot_id: str) -> Recorded:
+    parameters = with_defaults(service.parameters, KINDS[service.kind])
+    pid = 2000 + int(sha256(service.name.encode()).hexdigest()[:3], 16)
+    up = service.state in ("running", "adopted")
+    return Recorded(
+        name=service.name,
+        kind=service.kind,
+        version=service.version,
+        state="running" if up else "stopped" if service.state == "stopped" else "absent",
+        parameters=parameters,
+        packages={role: package.digest for role, package in service.packages.items()},
+        config=config_digest(repr(sorted(parameters.items()))),
+        pending=Effect.NONE,
+        identity=Identity(boot_id=boot_id, pid=pid, start_time=884_213, exe=f"/opt/towline/{service.kind}")
+        if up
+        else None,
+        holds_data=KINDS[service.kind].holds_data,
+        revision=revision,
+        applied_at=at,
+    )
+
+
+def _seen(service: Service, recorded: Recorded, at: datetime) -> Observation:
+    up = service.state in ("running", "adopted")
+    return Observation(
+        service=service.name,
+        state="running" if up else "stopped" if service.state == "stopped" else "absent",
+        seen_at=at,
+        by="glance",
+        probed_at=at - timedelta(seconds=21),
+        version=service.version,
+        config=recorded.config,
+        identity=recorded.identity,
+        ports=(int(recorded.parameters["port"]),) if up else (),
+        unit=f"towline-{service.name}.service",
+    )

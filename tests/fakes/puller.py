@@ -1,8 +1,9 @@
 """A whole puller on a host in memory, with a real store, real signatures and a real bundle."""
 
+import asyncio
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,7 +24,7 @@ from puller.store import Store, open_store
 from puller.trust_file import TrustFile
 from tests.core.publisher import HOST, note_of, trust_note
 from tests.fakes.clock import FakeClock
-from tests.fakes.host import FakeHost
+from tests.fakes.script_host import FakeHost
 from tests.fakes.transport import FakeSink, FakeSource
 
 VERBS = tuple(verb for verb in Verb if verb not in (Verb.META, Verb.DISCOVER, Verb.TAKE_OVER, Verb.RELEASE))
@@ -186,3 +187,16 @@ async def fake_puller(folder: Path) -> AsyncIterator[FakePuller]:
         )
     finally:
         await store.close()
+
+
+Story = Callable[[FakePuller], Awaitable[None]]
+
+
+def on_a_host(folder: Path, story: Story) -> None:
+    """Tells the story on a fresh host."""
+
+    async def tell() -> None:
+        async with fake_puller(folder) as puller:
+            await story(puller)
+
+    asyncio.run(tell())

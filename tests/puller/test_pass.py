@@ -1,20 +1,10 @@
-"""The pass, on a host in memory: what it does, what it leaves alone, and what it says of it."""
+"""The pass, on a host in memory: what it does, and what it leaves alone."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.fakes.puller import FakePuller, condition, fake_puller, running
-
-Story = Callable[[FakePuller], Awaitable[None]]
-
-
-def on_a_host(tmp_path: Path, story: Story) -> None:
-    async def tell() -> None:
-        async with fake_puller(tmp_path) as puller:
-            await story(puller)
-
-    asyncio.run(tell())
+from desired_state.document import Limits
+from tests.fakes.script_host import failing
+from tests.fakes.puller import FakePuller, condition, on_a_host, running
 
 
 def test_first_pass_brings_the_service(tmp_path: Path) -> None:
@@ -56,5 +46,123 @@ def test_a_week_of_nothing_grows_nothing(tmp_path: Path) -> None:
             await p.run_pass()
         assert before == await p.rows()
         assert (1, 10_081) == (len(p.sink.reports), p.sink.heartbeats)
+
+    on_a_host(tmp_path, story)
+
+
+def test_a_dead_service_is_started_again(tmp_path: Path) -> None:
+    """A process that died is started by the next pass, and nothing else is touched."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"), running("two"))
+        await p.run_pass()
+        p.host.calls.clear()
+        p.host.kill("one")
+        end = await p.run_pass()
+        assert [("one", "start")] == p.host.calls
+        assert ["corrective"] == [step.intent for step in p.sink.last.run.steps]
+        assert "True" == condition(end.status, "Ready").status
+
+    on_a_host(tmp_path, story)
+
+
+def test_a_file_edited_by_hand_is_put_right(tmp_path: Path) -> None:
+    """Drift of the configuration is seen by a glance and repaired within one pass."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one", health={"interval_s": 3600}))
+        await p.run_pass()
+        p.host.calls.clear()
+        p.host.edit("one")
+        end = await p.run_pass()
+        assert ("one", "configure") == p.host.calls[0]
+        assert "Converged" == condition(end.status, "Ready").reason
+
+    on_a_host(tmp_path, story)
+
+
+def test_only_the_needed_step_is_taken(tmp_path: Path) -> None:
+    """A parameter that needs a reload is configured and reloaded, not restarted."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        await p.run_pass()
+        p.host.calls.clear()
+        p.publish(running("one", parameters={"p_reload": "1"}))
+        await p.run_pass()
+        assert [("one", "configure"), ("one", "reload")] == p.host.calls
+
+    on_a_host(tmp_path, story)
+
+
+def test_a_reload_that_is_not_implemented_becomes_a_restart(tmp_path: Path) -> None:
+    """Exit code 3 of reload skips it, and the same pass restarts instead."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        await p.run_pass()
+        p.host.faults["one", "reload"] = failing(3)
+        p.host.calls.clear()
+        p.publish(running("one", parameters={"p_reload": "1"}))
+        end = await p.run_pass()
+        assert [("one", "configure"), ("one", "reload"), ("one", "restart")] == p.host.calls
+        assert "Converged" == condition(end.status, "Ready").reason
+
+    on_a_host(tmp_path, story)
+
+
+def test_what_left_the_document_is_left_alone(tmp_path: Path) -> None:
+    """A service that the next document does not name goes on running, is looked at, and nothing is done to it."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"), running("two"))
+        await p.run_pass()
+        p.host.calls.clear()
+        p.publish(running("two"))
+        end = await p.run_pass()
+        assert ([], "running") == (p.host.calls, p.host.service("one").state)
+        assert ["one", "two"] == [service.name for service in end.status.services]
+
+    on_a_host(tmp_path, story)
+
+
+def test_removal_is_an_explicit_word(tmp_path: Path) -> None:
+    """`absent` stops and uninstalls, and keeps the data."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        await p.run_pass()
+        p.host.calls.clear()
+        p.publish(running("one", state="absent"))
+        await p.run_pass()
+        assert [("one", "stop"), ("one", "uninstall")] == p.host.calls
+        assert p.host.service("one").data
+
+    on_a_host(tmp_path, story)
+
+
+def test_independent_services_are_brought_side_by_side(tmp_path: Path) -> None:
+    """As many steps run at once as the document allows, and no more."""
+
+    async def story(p: FakePuller) -> None:
+        p.host.meet = 3
+        p.publish(*(running(f"s{n}") for n in range(6)), limits=Limits(parallel=3))
+        await p.run_pass()
+        assert 3 == p.host.most_running
+
+    on_a_host(tmp_path, story)
+
+
+def test_a_process_restarted_by_somebody_is_no_change(tmp_path: Path) -> None:
+    """Another process in place of ours is recorded as the one that runs, and nothing is done to it."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        await p.run_pass()
+        p.host.calls.clear()
+        p.host.service("one").pid = 4242
+        end = await p.run_pass()
+        assert [] == p.host.calls
+        assert 4242 == end.status.services[0].recorded.identity.pid
 
     on_a_host(tmp_path, story)

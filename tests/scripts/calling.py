@@ -133,6 +133,10 @@ class Service:
             assert said.code == 0, f"{verb} of {self.name}: {said.code} {said.err[-600:]}"
         return said
 
+    def do_discover(self) -> list[str]:
+        """The instances that discover finds."""
+        return self.do("discover").all("instance")
+
     def status(self) -> Said:
         """What check_status says."""
         return self.call("check_status")

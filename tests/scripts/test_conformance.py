@@ -5,6 +5,7 @@ import random
 import subprocess
 import threading
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -75,7 +76,8 @@ def test_a_whole_life(kind: str, folder: Path) -> None:
         assert ("1", "0") == (service.do(verb).changed, service.do(verb).changed), verb
         assert state == service.state_now()
     before, first, second = tree(service.root), service.status(), service.status()
-    assert (first.out, before) == (second.out, tree(service.root))
+    assert first.out == second.out
+    assert _without_log(before) == _without_log(tree(service.root))
     assert service.version == first.facts["version"]
     assert service.parameters["port"] in first.all("port")
     assert [first.facts["config"]] == service.do("configure").all("config")
@@ -138,7 +140,8 @@ def test_hostile_values_arrive_as_they_are_or_are_refused(kind: str, folder: Pat
     service.do("install")
     canary = folder / "canary"
     for parameter in meta_of(kind).parameters:
-        for value in hostile_values(canary):
+        free = parameter.type in ("string", "text", "secret", "path")
+        for value in hostile_values(canary)[:: 1 if free else 4]:
             changed = vars_of(service)
             if parameter.type == "secret":
                 changed["secrets"] = {parameter.name: value}
@@ -161,7 +164,7 @@ def test_a_killed_call_is_repeated_and_reaches_its_state(kind: str, folder: Path
     service = made(kind, folder)
     life = (("install", "stopped"), ("configure", "stopped"), ("start", "running"), ("restart", "running"))
     for verb, state in (*life, ("stop", "stopped"), ("uninstall", "absent"), ("purge", "absent")):
-        for _ in range(4):
+        for _ in range(3):
             _set_back(service, verb)
             began = time.monotonic()
             _kill_and_repeat(service, verb, chance.uniform(0, 0.25 if verb != "install" else 0.8))
@@ -293,7 +296,7 @@ class Watcher(threading.Thread):
 
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         super().__init__(daemon=True)
-        self.secrets, self.seen, self.over = secrets, [], threading.Event()
+        self.secrets, self.over = secrets, threading.Event()
         self.seen: list[str] = []
 
     def __enter__(self) -> "Watcher":
@@ -324,10 +327,13 @@ def _contents(found: dict[str, tuple[int, int, str]]) -> dict[str, str]:
     return {path: content for path, (_, _, content) in found.items() if path != "etc"}
 
 
-def _sha256(data: bytes) -> str:
-    import hashlib
+def _without_log(found: dict[str, tuple[int, int, str]]) -> dict[str, tuple[int, int, str]]:
+    """What the service itself writes about being asked is not the script's doing."""
+    return {path: what for path, what in found.items() if not path.startswith("log/")}
 
-    return hashlib.sha256(data).hexdigest()
+
+def _sha256(data: bytes) -> str:
+    return sha256(data).hexdigest()
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -55,10 +55,14 @@
   const follow = () => {
     const stream = new EventSource("/v1/stream");
     const show = (on) => { live.dataset.state = on ? "on" : "off"; live.textContent = on ? "Live" : "Reconnecting"; };
-    let lost = false;
-    stream.onopen = () => { show(true); if (lost) refresh(); lost = false; };
-    stream.onerror = () => { show(false); lost = true; if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 5000); };
-    stream.addEventListener("change", refresh);
+    // What happened between the page and the stream, or while the stream was away, is looked up at once.
+    stream.onopen = () => { show(true); refresh(); };
+    stream.onerror = () => { show(false); if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 5000); };
+    stream.addEventListener("change", (event) => {
+      // A page about one host looks again when that host changed, or everything may have.
+      const mine = document.getElementById("main").dataset.follow;
+      if (!mine || JSON.parse(event.data).some((what) => what === mine || !what.startsWith("host/"))) refresh();
+    });
     addEventListener("pagehide", () => stream.close(), { once: true });
   };
   if (document.querySelector("[data-live]") && live) {

@@ -46,7 +46,7 @@ def main() -> int:
 def stay(story: Story) -> None:
     """The page, until somebody ends it."""
     story.tell.say("The page is open; this link signs you in once:")
-    story.tell.say(f"  {story.backend.run('token', 'link').strip().splitlines()[-1]}")
+    story.tell.say(f"  {story.backend.run('token', 'create', 'demo', '--link').strip().splitlines()[-1]}")
     story.tell.say(f"The catalogue is at {story.repository.tree}: edit, commit, push, and watch. Ctrl-C ends it all.")
     signal.pause()
 

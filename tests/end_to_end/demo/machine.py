@@ -25,7 +25,7 @@ class Machine:
         """Gets a join token and uses it: from a file, never from arguments."""
         self.prefix.mkdir(parents=True)
         token = self.prefix / "join-token"
-        token.write_text(backend.run("host", "invite", self.name, "--token-only"))
+        token.write_text(backend.run("host", "invite", self.name))
         token.chmod(0o600)
         arguments = ["enroll", "--token-file", str(token)]
         if self._git_source:

@@ -1,0 +1,126 @@
+"""`towline serve`: the front, the application behind it, and the timers, in one process and one event loop.
+
+The front answers polls as soon as the database is open; the application, whose framework takes a second to import, is
+loaded behind it meanwhile.
+"""
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from api.backend import Backend, open_backend
+from api.front import Front, Receive, Scope, Send
+from api.schedule import Schedule
+from api.services.publishing import publish
+from api.services.sweeping import sweep
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+VERIFY_S = 300
+"""How often targets are opened though nothing is missing in them, to put right what others changed."""
+SWEEP_S = 3600
+STOP_S = 10
+"""Requests that have not ended so long after the signal are cut off."""
+_BACKLOG = 2048
+_BACKPRESSURE = 20_000
+"""Requests at once; open streams count."""
+_log = structlog.get_logger()
+
+
+class LateApp:
+    """The application, imported and started in the background; requests that come earlier wait for it."""
+
+    def __init__(self, backend: Backend, stack: AsyncExitStack) -> None:
+        self._backend = backend
+        self._stack = stack
+        self._loading: asyncio.Task[Litestar] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to the application."""
+        app = await asyncio.shield(self.load())
+        await app(scope, receive, send)  # type: ignore[arg-type]  # Litestar types scopes as TypedDicts
+
+    def load(self) -> "asyncio.Task[Litestar]":
+        """The application, from now on."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        return self._loading
+
+    async def _load(self) -> "Litestar":
+        app = await asyncio.to_thread(self._create)
+        await self._stack.enter_async_context(app.lifespan())
+        gc.collect()
+        gc.freeze()  # what is here stays: collecting it again and again makes the slowest requests slower
+        return app
+
+    def _create(self) -> "Litestar":
+        from api.app import create_app  # noqa: PLC0415 - see above: a second of imports
+
+        return create_app(self._backend.settings, opened=self._opened)
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Backend]:
+        yield self._backend
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises Misconfigured, TryLater when it cannot start."""
+    async with open_backend(settings) as backend, AsyncExitStack() as stack:
+        late = LateApp(backend, stack)
+        front = Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange)
+        server = _server(front, settings)
+        schedule = make_schedule(backend)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, backend.closing.set)
+        serving = asyncio.create_task(server.serve())
+        closing = asyncio.create_task(backend.closing.wait())
+        _log.info("serving", url=settings.server.url)
+        late.load()
+        schedule.start()
+        await asyncio.wait([serving, closing], return_when=asyncio.FIRST_COMPLETED)
+        backend.closing.set()  # open streams end themselves
+        closing.cancel()
+        await schedule.stop()
+        server.stop()  # type: ignore[no-untyped-call]
+        await serving
+        await late.load()
+    _log.info("ended")
+
+
+def make_schedule(backend: Backend) -> Schedule:
+    """All timers of this process."""
+    settings = backend.settings
+    schedule = Schedule()
+    schedule.every(settings.publish.poll_s, "publish", lambda: publish(backend.engine, backend.publisher))
+    if backend.publisher.targets:
+        schedule.every(VERIFY_S, "verify", lambda: publish(backend.engine, backend.publisher, verify=True))
+    schedule.every(SWEEP_S, "sweep", lambda: sweep(backend.engine, settings.sweep, backend.now()))
+    return schedule
+
+
+def _server(front: Front, settings: Settings) -> Server:
+    server = Server(
+        front,
+        address=settings.server.host,
+        port=settings.server.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_BACKPRESSURE,
+        log_level=LogLevels.warning,
+        ssl_cert=settings.server.tls_cert_file,
+        ssl_key=settings.server.tls_key_file,
+    )
+    server.workers_kill_timeout = STOP_S
+    return server
