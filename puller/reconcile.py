@@ -73,7 +73,10 @@ class Reconciler:
 
     async def run_pass(self, trigger: Trigger, *, allow_removals: int | None = None, insist: bool = False) -> PassEnd:
         """One pass. `insist`: what stalled or backs off is tried now; `allow_removals`: instead of the limit, once."""
-        findings = await self._begin(trigger, allow_removals=allow_removals, insist=insist)
+        findings = await self._begin(trigger, allow_removals)
+        if insist or findings.known.requests:
+            await self._parts.store.transact(waits.clear_all)
+            findings.waits.clear()
         try:
             await recover(self._parts, findings, self.intake, self._shelf)
             findings.taken = await self.intake.fetch()
@@ -92,7 +95,7 @@ class Reconciler:
 
     async def preview(self) -> Findings:
         """What a pass would do now. Fetches and looks; keeps nothing. Raises Unavailable or Stalled."""
-        findings = await self._begin("request", allow_removals=None, insist=False)
+        findings = await self._begin("request", None)
         findings.taken, findings.newest = await self.intake.peek()
         if findings.newest is not None:
             findings.allowed = allowed(findings.newest.document, findings.known.suspension, findings.now)
@@ -100,15 +103,12 @@ class Reconciler:
             await self._look(findings, findings.in_force, await self._shelf.scripts(findings.in_force))
         return findings
 
-    async def _begin(self, trigger: Trigger, *, allow_removals: int | None, insist: bool) -> Findings:
+    async def _begin(self, trigger: Trigger, allow_removals: int | None) -> Findings:
         parts = self._parts
         if not self._loaded:
             await self.intake.load()
             self._loaded = True
         known = await parts.store.read(snapshot)
-        if insist or known.requests:
-            await parts.store.transact(waits.clear_all)
-            known = await parts.store.read(snapshot)
         removals = [r.allow_removals for r in known.requests if r.allow_removals is not None]
         now = parts.clock.now()
         return Findings(
