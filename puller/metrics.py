@@ -16,12 +16,10 @@ from desired_state.contract import Verb
 from desired_state.document import Mode
 from desired_state.names import Timestamp
 from desired_state.report import ConditionType, HealthWord, Status, StepOutcome, StepResult, Sync, Truth
-from puller.durable_file import write_file
-from puller.ports import Stalled
 
 FILE = "towline.prom"
 Result = Literal["changed", "unchanged", "failed"]
-"""How a pass ended: it took steps; there was nothing to do; it could not be made, or a step failed."""
+"""How a pass ended: it took steps; there was nothing to do; a step failed."""
 
 _log = structlog.get_logger("towline.metrics")
 
@@ -35,8 +33,6 @@ class PassNumbers(Struct, frozen=True, kw_only=True):
     outbox: int = 0
     """Reports that wait for the backend."""
     document_expires_at: Timestamp | None = None
-    failed: bool = False
-    """The pass could not be made to its end."""
 
 
 class Sample(Struct, frozen=True):
@@ -60,6 +56,7 @@ class Metrics:
 
     def __init__(self, folder: Path, *, agent_version: str = "") -> None:
         self._path = folder / FILE
+        self._temporary = folder / f".{FILE}.tmp"
         self._agent_version = agent_version
         self._passes: Counter[Result] = Counter()
         self._steps: Counter[tuple[Verb, StepOutcome]] = Counter()
@@ -73,7 +70,10 @@ class Metrics:
         if any(condition.type == "Ready" and condition.status == "True" for condition in status.conditions):
             self._last_success_s = numbers.at.timestamp()
         try:
-            write_file(self._path, text_of(self._metrics(status, numbers)).encode(), mode=0o644)
+            # Whole, but not synced: what is true a minute from now need not survive a loss of power.
+            self._temporary.write_text(text_of(self._metrics(status, numbers)))
+            self._temporary.chmod(0o644)
+            self._temporary.replace(self._path)
         except OSError as error:
             if not self._warned:
                 _log.warning("metrics cannot be written", file=str(self._path), reason=os.strerror(error.errno or 0))
@@ -114,12 +114,6 @@ class Metrics:
             "Passes since the puller's start, by how they ended.",
             tuple(Sample(self._passes[result], (("result", result),)) for result in get_args(Result)),
         )
-
-
-def check_folder(folder: Path) -> None:
-    """Raises Stalled when metrics cannot be written there."""
-    if not os.access(folder, os.W_OK | os.X_OK) or not folder.is_dir():
-        raise Stalled(f"metrics_dir {folder} is no folder that this user may write to: make it, or correct the setting")
 
 
 def text_of(metrics: Iterable[Metric]) -> str:
@@ -172,7 +166,7 @@ def _of_states(status: Status) -> Iterator[Metric]:
 
 
 def _result(numbers: PassNumbers) -> Result:
-    if numbers.failed or any(result.outcome == "failed" for result in numbers.results):
+    if any(result.outcome == "failed" for result in numbers.results):
         return "failed"
     return "changed" if numbers.results else "unchanged"
 

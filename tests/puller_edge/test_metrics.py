@@ -13,9 +13,8 @@ from desired_state.contract import Verb
 from desired_state.names import digest_of
 from desired_state.report import Condition, ServiceStatus, Status, StepResult
 from desired_state.step import Held
-from puller.metrics import FILE, Metrics, PassNumbers, check_folder
-from puller.ports import Stalled
-from tests.puller_edge.conftest import raised
+from puller.metrics import FILE, Metrics, PassNumbers
+from tests.fakes.puller import FakePuller, on_a_host, running
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 READY = Condition(type="Ready", status="True", reason="Converged", message="", since=NOW)
@@ -86,9 +85,9 @@ def test_counters_grow(tmp_path: Path) -> None:
     metrics.observe(STATUS, NUMBERS)
     later = replace(NUMBERS, at=NOW + timedelta(minutes=1), results=(DONE, replace(DONE, outcome="failed")))
     metrics.observe(replace(STATUS, conditions=(replace(READY, status="False"),)), later)
-    metrics.observe(replace(STATUS, conditions=()), replace(later, results=(), failed=True))
+    metrics.observe(replace(STATUS, conditions=()), replace(later, results=()))
     found = samples(tmp_path)
-    assert (1, 2, 1, 1) == (
+    assert (2, 1, 1, 1) == (
         found["passes_total{result=unchanged}"],
         found["passes_total{result=failed}"],
         found["steps_total{verb=start,outcome=done}"],
@@ -133,9 +132,12 @@ def test_file_is_replaced_whole_and_readable(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_away_stops_nothing(tmp_path: Path) -> None:
-    """The pass goes on without metrics; `check_folder` says what is wrong."""
-    Metrics(tmp_path / "absent").observe(STATUS, NUMBERS)
-    assert "metrics_dir" in str(raised(Stalled, lambda: check_folder(tmp_path / "absent")))
+    """The pass goes on without metrics, and with them once the folder is there."""
+    metrics = Metrics(tmp_path / "later")
+    metrics.observe(STATUS, NUMBERS)
+    (tmp_path / "later").mkdir()
+    metrics.observe(STATUS, NUMBERS)
+    assert 2 == samples(tmp_path / "later")["passes_total{result=unchanged}"]
 
 
 @pytest.mark.parametrize("direction", ["written", "documented"])
@@ -146,3 +148,22 @@ def test_every_metric_is_documented(tmp_path: Path, direction: str) -> None:
     page = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
     documented = set(re.findall(r"`(towline_puller_[a-z_]+)", page))
     assert set() == (written - documented if direction == "written" else documented - written)
+
+
+def test_each_pass_is_shown(tmp_path: Path) -> None:
+    """A real pass, with a document and steps, ends with the file written."""
+
+    async def story(puller: FakePuller) -> None:
+        reconciler = puller.reconciler
+        reconciler._parts = replace(reconciler._parts, metrics=Metrics(tmp_path))
+        puller.publish(running("one"))
+        await puller.run_pass()
+
+    on_a_host(tmp_path / "host", story)
+    found = samples(tmp_path)
+    assert (1, 1, 3, 1) == (
+        found["accepted_revision"],
+        found["applied_revision"],
+        sum(value for name, value in found.items() if name.startswith("steps_total")),
+        found["passes_total{result=changed}"],
+    )
