@@ -19,6 +19,7 @@ from api.services.service_detail import service_detail, service_list
 from desired_state.names import HostName, ServiceName
 
 Number = Annotated[int, Meta(ge=1)]
+Before = Annotated[int | None, QueryParameter(ge=1, description="Those below that number")]
 EVENTS = 100
 
 
@@ -44,7 +45,7 @@ async def host_page(
     request: Request[Any, Any, Any],
     name: FromPath[HostName],
     backend: NamedDependency[Backend],
-    runs: Number | None = None,
+    runs: Before = None,
 ) -> Response[str]:
     """Everything about one host. `runs`: those below that number."""
     return await show_host(request, backend, name, runs=runs)
@@ -102,7 +103,7 @@ async def service_page(
 
 @get("/changes", permission=Permission.CATALOGUE_READ)
 async def changes_page(
-    request: Request[Any, Any, Any], backend: NamedDependency[Backend], after: Number | None = None
+    request: Request[Any, Any, Any], backend: NamedDependency[Backend], after: Before = None
 ) -> Response[str]:
     """Changes of the catalogue."""
     changes, following = await history.change_list(backend.engine, before=after)
@@ -120,7 +121,7 @@ async def change_page(
 
 @get("/events", permission=Permission.EVENTS_READ)
 async def events_page(
-    request: Request[Any, Any, Any], backend: NamedDependency[Backend], after: Number | None = None
+    request: Request[Any, Any, Any], backend: NamedDependency[Backend], after: Before = None
 ) -> Response[str]:
     """Who did what."""
     found = await log.read(backend.engine, after=after, subject="", limit=EVENTS)
