@@ -174,6 +174,8 @@ stop() {
   to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}"
   local -r patience=$REPLY
   if running; then keep_stop "$patience"; else clear_leftovers; fi
+  # An orderly end leaves no identity behind; one that stays tells that its process went by itself.
+  if [[ -n ${IDENTITY[pid]-} && -z ${IDENTITY[adopted]-} ]]; then unlink "$run/identity"; fi
 }
 
 restart() {
