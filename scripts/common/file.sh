@@ -53,7 +53,7 @@ digests() {
   local -a there=()
   DIGESTS=()
   for file in "$@"; do [[ ! -r $file ]] || there+=("$file"); done
-  if ((${#there[@]})); then mapfile -t there < <(sha256sum -- "${there[@]}"); fi
+  if ((${#there[@]})); then mapfile -t there < <(exec sha256sum -- "${there[@]}"); fi
   for file in "$@"; do
     if [[ -r $file && ${#there[@]} -gt 0 ]]; then
       line=${there[0]#\\} # sha256sum marks an odd name by a backslash
@@ -70,7 +70,7 @@ config_digest() {
   local text
   digests "${CONFIG_FILES[@]}" "$@"
   printf -v text '%s\n' "${DIGESTS[@]:0:${#CONFIG_FILES[@]}}"
-  REPLY=$(sha256sum <<<"${text%$'\n'}")
+  REPLY=$(exec sha256sum <<<"${text%$'\n'}")
   REPLY="sha256:${REPLY%% *}"
 }
 

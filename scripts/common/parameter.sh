@@ -20,21 +20,15 @@ trim() { # trim TEXT -> REPLY
 }
 
 read_table() {
-  local line field name
-  local -a fields
-  while IFS= read -r line; do
-    [[ -n $line ]] || continue
-    fields=()
-    while [[ ${#fields[@]} -lt 5 ]]; do
-      field=${line%%|*} line=${line#*|}
-      trim "$field"
-      fields+=("$REPLY")
-    done
-    trim "$line"
-    name=${fields[0]}
+  local name type default bounds effect help
+  while IFS='|' read -r name type default bounds effect help; do
+    [[ -n $name ]] || continue
+    name=${name%% *} type=${type// /}
     PARAMETER_NAMES+=("$name")
-    PARAMETER_TYPE[$name]=${fields[1]} PARAMETER_DEFAULT[$name]=${fields[2]} PARAMETER_BOUNDS[$name]=${fields[3]}
-    PARAMETER_EFFECT[$name]=${fields[4]} PARAMETER_HELP[$name]=$REPLY
+    PARAMETER_TYPE[$name]=$type PARAMETER_EFFECT[$name]=${effect// /}
+    trim "$default" && PARAMETER_DEFAULT[$name]=$REPLY
+    trim "$bounds" && PARAMETER_BOUNDS[$name]=$REPLY
+    trim "$help" && PARAMETER_HELP[$name]=$REPLY
   done <<<"$PARAMETERS"
 }
 

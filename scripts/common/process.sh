@@ -98,7 +98,7 @@ listening_ports() {
       seen[${port_of[$target]}]=1
       LISTENING+=("${port_of[$target]}")
     fi
-  done < <(find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 -type l -printf '%f %l\n' 2>/dev/null || :)
+  done < <(exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 -type l -printf '%f %l\n' 2>/dev/null)
 }
 
 listens() { # listens PORT: after listening_ports
