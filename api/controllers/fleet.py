@@ -46,13 +46,13 @@ async def fleet(
 ) -> Fleet:
     """How many hosts stand how, and one page of them, those first that need a person."""
     asked = Asked(q=q, standing=standing.value if standing else "", after=after, limit=limit)
-    return await ask_fleet(backend.engine, asked, now=backend.now())
+    return await ask_fleet(backend.engine, asked, now=backend.now(), polls=backend.polls)
 
 
 @get("/v1/hosts/{name:str}", permission=Permission.FLEET_READ)
 async def host(name: FromPath[HostName], backend: NamedDependency[Backend]) -> HostDetail:
     """One host: its standing and why, desired beside observed, conditions, last runs, documents."""
-    return await host_detail(backend.engine, name, now=backend.now())
+    return await host_detail(backend.engine, name, now=backend.now(), polls=backend.polls)
 
 
 @get("/v1/hosts/{name:str}/runs", permission=Permission.FLEET_READ)
@@ -88,7 +88,7 @@ async def service(
     after: Annotated[str, QueryParameter(max_length=128, description="`next` of the page before")] = "",
 ) -> ServiceDetail:
     """One service across hosts."""
-    return await service_detail(backend.engine, name, now=backend.now(), after=after)
+    return await service_detail(backend.engine, name, now=backend.now(), polls=backend.polls, after=after)
 
 
 ROUTES = (fleet, host, runs, documents, document, service)

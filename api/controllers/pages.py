@@ -22,7 +22,7 @@ from desired_state.names import HostName, ServiceName
 Number = Annotated[int, Meta(ge=1)]
 Before = Annotated[int | None, QueryParameter(ge=1, description="Those below that number")]
 EVENTS = 100
-LATEST = 6
+LATEST = 5
 
 
 @get("/", permission=Permission.FLEET_READ)
@@ -35,7 +35,7 @@ async def fleet_page(
 ) -> Response[str]:
     """How the fleet stands."""
     asked = Asked(q=q, standing=standing, after=after)
-    found = await fleet(backend.engine, asked, now=backend.now())
+    found = await fleet(backend.engine, asked, now=backend.now(), polls=backend.polls)
     changes = await history.newest(backend.engine)
     runs = await latest_runs(backend.engine, LATEST)
     return page(
@@ -70,7 +70,7 @@ async def show_host(
     wrong: dict[str, str] | None = None,
 ) -> Response[str]:
     """The host's page; `wrong` says what was wrong with the form on it."""
-    found = await host_detail(backend.engine, name, now=backend.now(), runs_before=runs)
+    found = await host_detail(backend.engine, name, now=backend.now(), polls=backend.polls, runs_before=runs)
     status = 422 if wrong else 200
     follow = f"host/{name}"
     return page(
@@ -107,7 +107,7 @@ async def service_page(
     after: Annotated[str, QueryParameter(max_length=128)] = "",
 ) -> Response[str]:
     """One service across hosts."""
-    found = await service_detail(backend.engine, name, now=backend.now(), after=after)
+    found = await service_detail(backend.engine, name, now=backend.now(), polls=backend.polls, after=after)
     return page(request, "service.html", "Services", service=found, asked={"after": after})
 
 

@@ -15,7 +15,7 @@ from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare
 from api.services.fleet import Line, line_of
 from api.services.runs import RunLine, run_line
-from api.services.standing import has_drifted, is_fresh, length, silence_limit_s
+from api.services.standing import STALE_AFTER_POLLS, has_drifted, is_fresh, length, silence_limit_s
 from desired_state.document import Document, Origin, decode
 from desired_state.names import Timestamp
 from desired_state.note import parse_note
@@ -71,7 +71,14 @@ class HostDetail(Struct, frozen=True, kw_only=True):
         return f"revision {said.applied_revision}{of}"
 
 
-async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_before: int | None = None) -> HostDetail:
+async def host_detail(
+    engine: AsyncEngine,
+    host: str,
+    *,
+    now: datetime,
+    polls: int = STALE_AFTER_POLLS,
+    runs_before: int | None = None,
+) -> HostDetail:
     """Everything about a host. Raises NotFound where nobody declared or enrolled it."""
     async with snapshot(engine) as connection:
         row = await questions.one_host(connection, host)
@@ -83,7 +90,7 @@ async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_bef
         documents = await questions.documents(connection, host, limit=DOCUMENTS)
     status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
     document = document_in(notes[host]) if host in notes else None
-    line = line_of(row, now, status)
+    line = line_of(row, now, status, polls=polls)
     return HostDetail(
         line=line,
         freshness=freshness(line, now),
@@ -110,7 +117,7 @@ def stale_condition(line: Line, now: datetime) -> tuple[Condition, ...]:
     said = line.facts.said
     if said is None:
         return ()
-    limit_s = silence_limit_s(line.facts.poll_interval_s)
+    limit_s = silence_limit_s(line.facts.poll_interval_s, line.facts.stale_after_polls)
     if is_fresh(line.facts, now):
         message = f"heard of within {length(limit_s)}"
         return (Condition(type="Stale", status="False", reason="Fresh", message=message, since=said.seen_at),)

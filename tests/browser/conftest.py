@@ -46,7 +46,7 @@ def papers(site: Site) -> dict[str, PaperHost]:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium. Not for the session: playwright leaves its event loop in this thread for as long as it runs."""
+    """Debian's Chromium. Not for the session: playwright's loop holds this thread for as long as it runs."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield browser
