@@ -19,7 +19,7 @@ EXIT_CODES = (
 )
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[timedelta]):
     """`90s`, `30m`, `2h`, `1d`."""
 
     name = "duration"
@@ -135,7 +135,7 @@ def resume(paths: "Paths") -> None:
 @click.option("--directory", type=click.Path(path_type=Path), help="Fetch documents from this folder.")
 @click.option("--force", is_flag=True, help="Also when this host is enrolled already: it becomes another one.")
 @click.pass_obj
-def enroll(paths: "Paths", **options: Any) -> None:
+def enroll(paths: "Paths", /, **options: Any) -> None:
     """Makes this host known to the backend, with a join token: `towline host invite NAME` prints one."""
     from puller.commands import enrol_host  # noqa: PLC0415
 

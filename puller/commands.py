@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,16 +37,24 @@ def run_agent(paths: Paths, environ: Mapping[str, str]) -> None:
         async with open_parts(settings, paths) as parts:
             await Agent(parts).run()
 
-    with SingleFlight(paths.lock):
+    with _alone(paths):
         asyncio.run(work())
+
+
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    """As the one puller of this host. Whoever wakes it too early must not end it: by default these signals would."""
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+    with SingleFlight(paths.lock):
+        yield
 
 
 def make_one_pass(paths: Paths, environ: Mapping[str, str], *, allow_removals: int | None) -> None:
     """`once`: in this process, or by the agent that runs."""
     settings = load_settings(paths, environ)
-    agent = holder(paths.lock)
-    if agent is not None:
-        _ask_agent(paths, agent, allow_removals)
+    if holder(paths.lock) is not None:
+        _ask_agent(paths, allow_removals)
         return
 
     async def work() -> None:
@@ -55,7 +64,7 @@ def make_one_pass(paths: Paths, environ: Mapping[str, str], *, allow_removals: i
         async with open_parts(settings, paths) as parts:
             await Reconciler(parts).run_pass("request", allow_removals=allow_removals, insist=True)
 
-    with SingleFlight(paths.lock):
+    with _alone(paths):
         asyncio.run(work())
 
 
@@ -91,12 +100,14 @@ def suspend_host(paths: Paths, reason: str, duration: timedelta | None) -> str:
     now = SystemClock().now()
     until = now + duration if duration else None
     _write(paths, modes.suspend, Suspension(reason=reason[:500], until=until, since=now))
+    _wake(paths)
     return "suspended " + (f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until resumed") + f": {reason}"
 
 
 def resume_host(paths: Paths) -> str:
     """`resume`; what to tell."""
     _write(paths, modes.resume)
+    _wake(paths)
     return "resumed: the document's mode is in force again"
 
 
@@ -133,10 +144,10 @@ def _source(directory: Path | None, git: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "git", **absolute}
 
 
-def _ask_agent(paths: Paths, agent: int, allow_removals: int | None) -> None:
+def _ask_agent(paths: Paths, allow_removals: int | None) -> None:
     """Leaves a request in the store, wakes the agent, and waits for the pass that answers it."""
     request = _write(paths, modes.ask, allow_removals, SystemClock().now())
-    os.kill(agent, signal.SIGUSR1)
+    _wake(paths)
     deadline = time.monotonic() + PASS_DEADLINE_S
     while not _write(paths, modes.answered, request):
         if holder(paths.lock) is None:
@@ -144,6 +155,13 @@ def _ask_agent(paths: Paths, agent: int, allow_removals: int | None) -> None:
         if time.monotonic() > deadline:
             raise Unavailable("the agent has not made the pass yet; it is still asked to: see towline-puller status")
         time.sleep(0.1)
+
+
+def _wake(paths: Paths) -> None:
+    """Asks the running puller, if there is one, for a pass now."""
+    agent = holder(paths.lock)
+    if agent is not None:
+        os.kill(agent, signal.SIGUSR1)
 
 
 def _write(paths: Paths, question: Any, *arguments: Any) -> Any:
