@@ -24,7 +24,6 @@ from msgspec import Struct
 
 from desired_state.contract import BundleIndex
 from desired_state.names import FILE_PATTERN, Digest, digest_of, is_name
-from puller.durable_file import sync_folder, write_file
 from puller.ports import Stalled
 
 MAX_ARCHIVE_BYTES = 16 << 20
@@ -85,15 +84,14 @@ class Bundles:
         try:
             temporary.mkdir(mode=0o755)
             temporary.chmod(0o755)
+            # Nothing is synced: what a loss of power leaves is compared with the archive before it is used.
             for name, data in content.items():
                 _make_folders(temporary, Path(name).parent)
-                write_file(temporary / name, data, mode=0o555 if name.endswith(".sh") else 0o444)
-            for folder in sorted({Path(name).parent for name in content}):
-                sync_folder(temporary / folder)
+                (temporary / name).write_bytes(data)
+                (temporary / name).chmod(0o555 if name.endswith(".sh") else 0o444)
             self._put(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        sync_folder(self._folder)
 
     def _put(self, temporary: Path, path: Path) -> None:
         # A damaged one is moved away whole: a bash that still reads a script of it keeps reading the old file.

@@ -23,14 +23,15 @@ from puller.crash_points import reached
 from puller.delivery import Deliverer
 from puller.findings import Findings
 from puller.intake import Intake
+from puller.metrics import PassNumbers
 from puller.modes import allowed
 from puller.observer import Observer
 from puller.parts import Parts
 from puller.ports import Stalled, Unavailable
-from puller.recording import record
+from puller.recording import Recorded, record
 from puller.recovery import recover
 from puller.scripts import Scripts, ScriptShelf
-from puller.store import documents, waits
+from puller.store import documents, outbox, waits
 from puller.store.documents import BadRevision
 from puller.store.journal import OpenRun
 from puller.store.snapshot import snapshot
@@ -91,6 +92,7 @@ class Reconciler:
                 self.intake.note_good()
         if self._deliverer is not None:
             await self._deliverer.deliver(findings.newest.digest if findings.newest else None)
+        await self._measure(findings, recorded)
         return _end(findings, recorded.status)
 
     async def preview(self) -> Findings:
@@ -102,6 +104,19 @@ class Reconciler:
             findings.in_force = self._document_to_hold(findings, findings.newest)
             await self._look(findings, findings.in_force, await self._shelf.scripts(findings.in_force))
         return findings
+
+    async def _measure(self, findings: Findings, recorded: Recorded) -> None:
+        """Shows the pass to whoever collects metrics on this host."""
+        if self._parts.metrics is None:
+            return
+        numbers = PassNumbers(
+            at=self._parts.clock.now(),
+            duration_s=self._parts.clock.monotonic() - findings.began,
+            results=recorded.results,
+            outbox=await self._parts.store.read(outbox.backlog),
+            document_expires_at=findings.in_force.document.expires_at if findings.in_force else None,
+        )
+        self._parts.metrics.observe(recorded.status, numbers)
 
     async def _begin(self, trigger: Trigger, allow_removals: int | None) -> Findings:
         parts = self._parts

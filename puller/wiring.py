@@ -15,6 +15,7 @@ from puller.bundles import Bundles
 from puller.clock import SystemClock
 from puller.glance import HostGlance
 from puller.http_client import HttpClient
+from puller.metrics import Metrics
 from puller.parts import Parts
 from puller.paths import Paths
 from puller.ports import Artifacts, Sink, Source, Stalled
@@ -63,6 +64,7 @@ async def open_parts(settings: Settings, paths: Paths) -> AsyncIterator[Parts]:
             clock=clock,
             jitter=random.SystemRandom().random,
             new_id=lambda: f"{clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+            metrics=_metrics(settings),
             boot_id=boot_id(),
             agent_version=agent_version(),
         )
@@ -113,6 +115,10 @@ def _git_source(source: SourceSettings, settings: Settings, paths: Paths) -> Sou
         ca_file=source.ca_file or settings.ca_file,
     )
     return GitSource(access, host=settings.host, folder=paths.state / "git")
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    return Metrics(settings.metrics_dir, agent_version=agent_version()) if settings.metrics_dir else None
 
 
 def _sink(settings: Settings, signed: SignedClient | None) -> Sink | None:
