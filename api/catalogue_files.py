@@ -4,6 +4,7 @@ Text becomes entries, strictly, with file, line and field of each problem; and e
 "as a file" and for moving a catalogue into git. Reading and writing are each other's inverse.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,13 @@ class CatalogueRead(Struct, frozen=True, kw_only=True):
     declared: Declared
     sources: dict[tuple[str, str], Source]
     problems: tuple[Problem, ...]
+    unread: frozenset[str] = frozenset()
+    """Names that files tried to declare and could not."""
+
+    def follows_from_unread(self, problem: Problem) -> bool:
+        """Whether it only says that something is missing whose own file has a problem already."""
+        missing = re.match(r"there is no \w+ '([^']+)'", problem.message)
+        return missing is not None and missing[1] in self.unread
 
     @property
     def catalogue(self) -> Catalogue:
@@ -67,6 +75,7 @@ def read_catalogue(files: Files) -> CatalogueRead:
     declared: Declared = {}
     sources: dict[tuple[str, str], Source] = {}
     problems: list[Problem] = []
+    unread: set[str] = set()
     paths = sorted(path for path in files if path.startswith(FOLDER))
     if len(paths) > MAX_FILES:
         text = f"holds {len(paths)} files; at most {MAX_FILES} are read"
@@ -78,13 +87,14 @@ def read_catalogue(files: Files) -> CatalogueRead:
         entry, source, wrong = read_entry(path, files[path])
         problems += wrong
         if entry is None:
+            unread |= _names_in(files[path])
             continue
         key = key_of(entry)
         if key in sources:
             problems += _twice(key, sources[key], source)
         declared.setdefault(key, entry)
         sources.setdefault(key, source)
-    return CatalogueRead(declared=declared, sources=sources, problems=tuple(problems))
+    return CatalogueRead(declared=declared, sources=sources, problems=tuple(problems), unread=frozenset(unread))
 
 
 def read_entry(file: str, data: bytes) -> tuple[Entry | None, Source, list[Problem]]:
@@ -140,6 +150,15 @@ def _kind(text: Text) -> type[Entry]:
         message = "declares nothing: it must begin with service:, package: or host:"
         raise Unreadable([Problem(pointer="", message=message)])
     return _KINDS[kinds[0]]
+
+
+def _names_in(data: bytes) -> set[str]:
+    """What a file that cannot be read may have meant to declare."""
+    words = dict(re.findall(rb"^(service|package|host|version):\s*[\"']?([A-Za-z0-9._+~-]+)", data, re.MULTILINE))
+    found = {words[word].decode() for word in (b"service", b"package", b"host") if word in words}
+    if b"package" in words and b"version" in words:
+        found.add(f"{words[b'package'].decode()}-{words[b'version'].decode()}")
+    return found
 
 
 def _ignored(path: str) -> list[Problem]:

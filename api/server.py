@@ -18,6 +18,8 @@ from granian.server.embed import Server
 
 from api.backend import Backend, open_backend
 from api.front import Front, Receive, Scope, Send
+from api.principal import SCHEDULE
+from api.services import tokens
 from api.services.publishing import publish
 from api.services.sweeping import sweep
 from api.settings import Settings
@@ -25,6 +27,7 @@ from api.settings import Settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from api.catalogue_source import CatalogueSource
     from api.schedule import Schedule
 
 VERIFY_S = 300
@@ -88,6 +91,8 @@ async def serve(settings: Settings) -> None:
         behind = asyncio.create_task(late.run())
         closing = asyncio.create_task(backend.closing.wait())
         _log.info("serving", url=settings.server.url)
+        if not await tokens.admin_exists(backend.engine, now=backend.now()):
+            _log.warning("nobody can sign in yet; run: towline token create --link")
         await asyncio.wait([serving, behind, closing], return_when=asyncio.FIRST_COMPLETED)
         backend.closing.set()  # open streams end themselves
         late.end()
@@ -101,14 +106,26 @@ async def serve(settings: Settings) -> None:
 def make_schedule(backend: Backend) -> "Schedule":
     """All timers of this process."""
     from api.schedule import Schedule  # noqa: PLC0415 - as late as the application
+    from api.services.importing import source_of  # noqa: PLC0415
 
     settings = backend.settings
     schedule = Schedule()
+    if settings.catalogue.is_code:
+        source = source_of(settings)
+        schedule.every(settings.catalogue.poll_s, "import", lambda: _import(backend, source))
     schedule.every(settings.publish.poll_s, "publish", lambda: publish(backend.engine, backend.publisher))
     if backend.publisher.targets:
         schedule.every(VERIFY_S, "verify", lambda: publish(backend.engine, backend.publisher, verify=True))
     schedule.every(SWEEP_S, "sweep", lambda: sweep(backend.engine, settings.sweep, backend.now()))
     return schedule
+
+
+async def _import(backend: Backend, source: "CatalogueSource") -> None:
+    from api.services.importing import import_catalogue  # noqa: PLC0415
+
+    done = await import_catalogue(backend.engine, source, SCHEDULE, shipped=backend.shipped, now=backend.now())
+    if done.change:
+        _log.info("catalogue", state=done.state, ref=done.ref, problems=len(done.problems))
 
 
 def _server(front: Front, settings: Settings) -> Server:

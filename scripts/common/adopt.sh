@@ -92,6 +92,8 @@ adopt() {
   done
   nul_file "$folder/command" "${COMMAND[@]}"
   nul_file "$folder/environment" ${environment[@]+"${environment[@]}"}
+  owner_of "$pid"
+  if [[ -n $REPLY ]]; then put "$folder/owner" <<<"$REPLY"; else remove_file "$folder/owner"; fi
   put "$folder/folder" < <(readlink "/proc/$pid/cwd")
   put "$folder/exe" < <(readlink "/proc/$pid/exe")
   while read -ra words; do
@@ -103,9 +105,54 @@ adopt() {
   put "$run/identity" <<<"boot_id=$REPLY"$'\n'"pid=$pid"$'\n'"start_time=$start"$'\n'adopted=1
 }
 
+# owner_of PID -> REPLY: the unit of the system's manager whose main process it is, where there is one
+owner_of() {
+  local line unit=''
+  REPLY=''
+  [[ $UID -eq 0 && -d /run/systemd/system ]] || return 0
+  while IFS= read -r line; do
+    [[ ! $line =~ ^(0:|1:name=systemd):/system\.slice/.*\.service$ ]] || unit=${line##*/}
+  done <"/proc/$1/cgroup"
+  [[ -n $unit && $unit != towline-* ]] || return 0
+  [[ $(systemctl show --property=MainPID --value -- "$unit") != "$1" ]] || REPLY=$unit
+}
+
+# stop_owner: an adopted process that a unit keeps ends by that unit, or it would come back.
+stop_owner() {
+  local owner
+  [[ -n ${IDENTITY[adopted]-} && -r $run/adopted/owner ]] || return 0
+  read -r owner <"$run/adopted/owner"
+  owner_of "${IDENTITY[pid]}"
+  [[ $REPLY == "$owner" ]] || return 0
+  systemctl stop -- "$owner" || fail "$FAILED" "$owner does not stop"
+  did "stopped $owner"
+}
+
+# start_owner: the way it was, where that way is a unit; false where it is not.
+start_owner() {
+  local owner
+  [[ -r $run/adopted/owner ]] || return 1
+  read -r owner <"$run/adopted/owner"
+  systemctl start -- "$owner" || fail "$FAILED" "$owner does not start"
+  adopt "$(systemctl show --property=MainPID --value -- "$owner")"
+}
+
+# leave_adoption: after the first start of our own. The former way must not come back at the next boot.
+leave_adoption() {
+  local owner
+  [[ -d $run/adopted ]] || return 0
+  if [[ -r $run/adopted/owner ]]; then
+    read -r owner <"$run/adopted/owner"
+    systemctl disable --quiet -- "$owner"
+    did "disabled $owner"
+  fi
+  remove_tree "$run/adopted"
+}
+
 # release: it is nobody's again, and runs on.
 release() {
   [[ -d $run/adopted ]] || return 0
+  forget_unit
   remove_file "$run/identity"
   remove_tree "$run/adopted"
 }
@@ -122,7 +169,11 @@ is_the_same() {
 start_adopted() {
   if ! running; then
     candidates is_the_same
-    if ((${#CANDIDATES[@]})); then adopt "${CANDIDATES[0]}"; else relaunch "$run/adopted" adopted=1; fi
+    if ((${#CANDIDATES[@]})); then
+      adopt "${CANDIDATES[0]}"
+    else
+      start_owner || relaunch "$run/adopted" adopted=1
+    fi
   fi
   to_seconds "${PARAM[start_timeout]:-$START_TIMEOUT_S}"
   wait_healthy "$REPLY"

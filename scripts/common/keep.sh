@@ -44,13 +44,26 @@ unit_folder() { # -> REPLY
 make_account() {
   keeper
   [[ $REPLY == root ]] || { REPLY='' && return 0; }
-  local account="towline-$service"
-  ((${#account} <= 32)) || account="towline-${account: -24}"
+  local account
+  account_name && account=$REPLY
   if ! getent passwd "$account" >/dev/null; then
     useradd --system --no-create-home --home-dir "$service_dir" --shell /usr/sbin/nologin --user-group "$account"
     did "made the account $account"
   fi
   REPLY=$account
+}
+
+forget_account() { # after purge: nothing is its any more
+  local account
+  keeper
+  [[ $REPLY == root ]] || return 0
+  account_name && account=$REPLY
+  if getent passwd "$account" >/dev/null; then userdel "$account" && did "removed the account $account"; fi
+}
+
+account_name() { # -> REPLY
+  REPLY="towline-$service"
+  ((${#REPLY} <= 32)) || REPLY="towline-${REPLY: -24}"
 }
 
 # share FOLDER...: the service's account may read; own FOLDER...: it owns. Where there is no account, nothing.
@@ -83,7 +96,7 @@ launch() {
   put "$folder/parameters" <"$run/parameters"
   config_digest
   relaunch "$folder" "config=$REPLY" "version=${INSTALLED[version]}"
-  [[ ! -e $run/adopted ]] || remove_tree "$run/adopted"
+  leave_adoption
 }
 
 # relaunch FOLDER FACT...: starts what the folder describes; the way of an adopted process too.
@@ -112,17 +125,20 @@ relaunch() {
   CHANGED=1
 }
 
-unit_text() { # unit_text LAUNCH_FOLDER: an adopted process has a file `account` there, and no limits that it had not
+unit_text() { # unit_text LAUNCH_FOLDER: an adopted process gets no account and no limits that it had not
   local folder=$1
   printf '%s\n' '[Unit]' "Description=towline: $service ($KIND)" 'Wants=network-online.target' \
     'After=network-online.target' '' '[Service]' 'Type=exec' \
     "ExecStart=/bin/bash \"$run/launcher.sh\" become unit \"$service_dir\" \"$folder\"" \
     "ExecStartPost=+/bin/bash \"$run/launcher.sh\" record \"$service_dir\" \"$folder\"" \
-    'Restart=always' 'RestartSec=2' 'KillMode=mixed' "TimeoutStopSec=$STOP_TIMEOUT_S" 'LimitNOFILE=65536'
-  make_account
-  if [[ -n $REPLY && ! -e $folder/account ]]; then
+    'Restart=always' 'RestartSec=2' 'KillMode=mixed' "TimeoutStopSec=$STOP_TIMEOUT_S" 'LimitNOFILE=65536' \
+    'SuccessExitStatus=143' # a JVM that ends by TERM
+  REPLY=''
+  [[ $folder != "$run/launch" ]] || make_account
+  if [[ -n $REPLY ]]; then
     printf '%s\n' "User=$REPLY" 'UMask=0077' 'NoNewPrivileges=yes' 'PrivateTmp=yes' 'ProtectSystem=full' \
-      'ProtectHome=read-only' 'ProtectKernelTunables=yes' 'ProtectControlGroups=yes' 'RestrictSUIDSGID=yes'
+      'ProtectHome=read-only' 'ProtectKernelTunables=yes' 'ProtectControlGroups=yes' 'RestrictSUIDSGID=yes' \
+      "ReadWritePaths=\"$data\" \"$log_dir\""
     ! declare -F unit_lines >/dev/null || unit_lines
   fi
   keeper
@@ -131,8 +147,10 @@ unit_text() { # unit_text LAUNCH_FOLDER: an adopted process has a file `account`
 
 write_unit() { # write_unit UNIT LAUNCH_FOLDER
   local before=$CHANGED
-  share "$service_dir"
-  own "$data" "$log_dir"
+  if [[ $2 == "$run/launch" ]]; then
+    share "$service_dir"
+    own "$data" "$log_dir"
+  fi
   unit_folder
   mkdir -p "$REPLY"
   CHANGED=0
@@ -141,16 +159,16 @@ write_unit() { # write_unit UNIT LAUNCH_FOLDER
   ((CHANGED |= before)) || :
 }
 
-# keep_stop SECONDS: the service's process, whoever keeps it.
-keep_stop() {
-  if read_identity && [[ -n ${IDENTITY[unit]-} ]]; then
-    manager disable --quiet --now "${IDENTITY[unit]}"
-    gone || fail "$FAILED" "process ${IDENTITY[pid]} did not end with its unit"
-    did "stopped ${IDENTITY[unit]}"
-  else
-    end_process "$1"
-    clear_leftovers
-  fi
+# stop_unit: with its manager's word, also while the manager is about to start it again.
+stop_unit() {
+  local unit folder
+  keeper
+  [[ $REPLY != plain ]] || return 0
+  unit_name && unit=$REPLY
+  unit_folder && folder=$REPLY
+  [[ -e $folder/$unit ]] || return 0
+  if manager is-enabled --quiet "$unit" 2>/dev/null || manager is-active --quiet "$unit"; then did "stopped $unit"; fi
+  manager disable --quiet --now "$unit" || fail "$FAILED" "$unit does not stop: $(last_words)"
 }
 
 clear_leftovers() {
@@ -164,9 +182,10 @@ forget_unit() {
   unit_folder && folder=$REPLY
   unit_name && unit=$REPLY
   [[ -e $folder/$unit ]] || return 0
-  manager disable --quiet --now "$unit" || :
+  manager disable --quiet "$unit"
   remove_file "$folder/$unit"
   manager daemon-reload
+  manager reset-failed "$unit" 2>/dev/null || :
 }
 
 # last_words: the end of the service's own output, for the reason of a failed start.

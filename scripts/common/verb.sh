@@ -173,7 +173,12 @@ start() {
 stop() {
   to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}"
   local -r patience=$REPLY
-  if running; then keep_stop "$patience"; else clear_leftovers; fi
+  stop_unit
+  ! running || stop_owner
+  if running; then end_process "$patience"; fi
+  clear_leftovers
+  # An orderly end leaves no identity behind; one that stays tells that its process went by itself.
+  if [[ -n ${IDENTITY[pid]-} && -z ${IDENTITY[adopted]-} ]]; then unlink "$run/identity"; fi
 }
 
 restart() {
@@ -223,5 +228,6 @@ purge() {
     fail "$NOT_INSTALLED" "$service is still installed: uninstall it before its data is deleted"
   fi
   remove_tree "$service_dir"
+  forget_account
   unlink "$prefix/services/.$service.lock"
 }

@@ -1,0 +1,51 @@
+"""The pages of the kinds are in step with the scripts."""
+
+import re
+
+import msgspec
+import pytest
+
+from desired_state.contract import KindMeta
+from tests.scripts.calling import KINDS
+from tests.scripts.parameter_table import page_of, with_table
+from tests.scripts.test_conformance import meta_of
+
+HEADINGS = ["What it drives", "Healthy means", "Parameters", "Packages", "Verbs", "Files", "In the catalogue"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_of_parameters_is_the_scripts(kind: str) -> None:
+    """Made from `meta`; else run `python -m tests.scripts.parameter_table`."""
+    page = page_of(kind).read_text()
+    assert with_table(page, kind) == page
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_told_under_the_same_headings(kind: str) -> None:
+    """Who has read one page finds everything on the next."""
+    assert HEADINGS == re.findall(r"^## (.*)$", page_of(kind).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_verb_and_package_is_told(kind: str) -> None:
+    """Each verb that meta names stands on the page, and no other one does."""
+    page, meta = page_of(kind).read_text(), meta_of(kind)
+    told = set(re.findall(r"`([a-z_]+)`", page.partition("## Verbs")[2].partition("\n## ")[0]))
+    assert {str(verb) for verb in meta.verbs} - {"meta", "check_status"} <= told
+    assert {role.role for role in meta.packages} <= set(re.findall(r"`([a-z]+)`", page.partition("## Packages")[2]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_catalogue_entries_on_the_page_are_good(kind: str) -> None:
+    """Worked examples use parameters, roles and versions that the kind has."""
+    meta = meta_of(kind)
+    for text in re.findall(r"```yaml\n(.*?)```", page_of(kind).read_text(), re.DOTALL):
+        entry = msgspec.yaml.decode(text)
+        assert kind == entry["kind"]
+        assert set(entry["parameters"]) <= {parameter.name for parameter in meta.parameters}
+        assert set(entry.get("packages", {})) <= {role.role for role in meta.packages}
+        assert _supports(meta, str(entry["version"]))
+
+
+def _supports(meta: KindMeta, version: str) -> bool:
+    return not meta.versions or any(version == known or version.startswith(f"{known}.") for known in meta.versions)
