@@ -1,9 +1,12 @@
 """redisctl.sh against real Valkey and Redis."""
 
+import os
+import signal
 import socket
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import IO, cast
 
 import msgspec
 import pytest
@@ -31,7 +34,7 @@ def ask(service: Service, *commands: tuple[str, ...]) -> list[str]:
     """Each command's answer, by a client that is not the script's."""
     answers = []
     with closing(socket.create_connection(("127.0.0.1", int(service.parameters["port"])), timeout=10)) as line:
-        stream = line.makefile("rwb")
+        stream = cast("IO[bytes]", line.makefile("rwb"))
         for command in commands:
             words = [word.encode() for word in command]
             stream.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
@@ -40,7 +43,7 @@ def ask(service: Service, *commands: tuple[str, ...]) -> list[str]:
     return answers
 
 
-def _answer(stream: "socket.SocketIO") -> str:
+def _answer(stream: IO[bytes]) -> str:
     first = stream.readline().decode().rstrip("\r\n")
     if first.startswith("$") and first != "$-1":
         return stream.read(int(first[1:]) + 2)[:-2].decode()
@@ -79,7 +82,9 @@ def test_a_reload_refuses_what_needs_a_restart(folder: Path) -> None:
     assert ["databases 4"] == ask(service, ("CONFIG", "GET", "databases"))
 
 
-@pytest.mark.parametrize("password", ["plain", 'a"b\\c', "$(id) `id` ${x}", "ünï ☃", "'single' # not a comment", "x" * 500])
+@pytest.mark.parametrize(
+    "password", ["plain", 'a"b\\c', "$(id) `id` ${x}", "ünï ☃", "'single' # not a comment", "x" * 500]
+)
 def test_a_password_arrives_byte_for_byte(folder: Path, password: str) -> None:
     """Another client gets in with it, and not without."""
     service = redis(folder, password=password)
@@ -148,7 +153,7 @@ def test_real_redis_with_a_short_version(folder: Path) -> None:
 
 
 def test_a_replica_follows_and_is_promoted(folder: Path) -> None:
-    """The role is part of health: a replica without its primary is degraded; without replica_of it becomes a primary."""
+    """The role is part of health: a replica without its primary is degraded; without replica_of it is one itself."""
     primary = redis(folder, "first", password="p")
     replica = redis(folder, "second", password="p", replica_of=f"127.0.0.1:{primary.parameters['port']}")
     for service in (primary, replica):
@@ -182,15 +187,15 @@ def test_a_stuck_server_is_degraded_in_time(folder: Path) -> None:
     service = redis(folder)
     service.do("install", "configure", "start")
     ask(service, ("SET", "key", "value"))
-    import os
-    import signal
-
     pid = service.process()
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     said = service.status()
     os.kill(pid, signal.SIGCONT)
-    assert (190, "no answer to PING within 5 s") == (said.code, said.reason.removeprefix("answers ").removesuffix(" to PING"))
+    assert (190, "no answer to PING within 5 s") == (
+        said.code,
+        said.reason.removeprefix("answers ").removesuffix(" to PING"),
+    )
     assert time.monotonic() - began < 15
     assert eventually(5, lambda: service.state_now() == "running")
 
