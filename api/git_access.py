@@ -14,6 +14,8 @@ import pygit2
 from msgspec import Struct
 from pygit2.enums import CredentialType
 
+from api.settings import GitSettings
+
 CONNECT_TIMEOUT_MS = 10_000
 SERVER_TIMEOUT_MS = 60_000
 
@@ -45,6 +47,18 @@ class GitAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         if self.url.startswith("file://"):
             return Path(self.url.removeprefix("file://"))
         return Path(self.url) if self.url.startswith(("/", "./", "../")) else None
+
+
+def access_of(git: GitSettings) -> GitAccess:
+    """How to get to the repository of these settings."""
+    return GitAccess(
+        url=git.url,
+        username=git.username,
+        password_file=git.password_file,
+        ssh_key_file=git.ssh_key_file,
+        known_hosts_file=git.known_hosts_file,
+        ca_file=git.ca_file,
+    )
 
 
 class Callbacks(pygit2.RemoteCallbacks):

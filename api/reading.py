@@ -5,6 +5,7 @@ and msgspec judges the leaves. What it accepts as a whole in the end is what is 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from types import UnionType
@@ -119,7 +120,14 @@ def _in_words(message: str, value: object, kind: Any) -> str:
         return f"{json.dumps(value)} is not text: put it in quotes"
     if datetime in _alternatives(_bare(kind)):
         return f"{_shown(value)} is not a moment with its zone, like 2026-01-31T12:00:00Z"
-    return f"{plain[:1].lower()}{plain[1:]}"
+    if value is None:
+        return "has no value"
+    # msgspec names the members of a union in no fixed order
+    return re.sub(r"`([^`]+ \| [^`]+)`", _sorted_union, f"{plain[:1].lower()}{plain[1:]}")
+
+
+def _sorted_union(found: re.Match[str]) -> str:
+    return f"`{' | '.join(sorted(found[1].split(' | ')))}`"
 
 
 def _shown(value: object) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,13 +18,17 @@ from granian.server.embed import Server
 
 from api.backend import Backend, open_backend
 from api.front import Front, Receive, Scope, Send
-from api.schedule import Schedule
+from api.principal import SCHEDULE
+from api.services import tokens
 from api.services.publishing import publish
 from api.services.sweeping import sweep
 from api.settings import Settings
 
 if TYPE_CHECKING:
     from litestar import Litestar
+
+    from api.catalogue_source import CatalogueSource
+    from api.schedule import Schedule
 
 VERIFY_S = 300
 """How often targets are opened though nothing is missing in them, to put right what others changed."""
@@ -38,30 +42,33 @@ _log = structlog.get_logger()
 
 
 class LateApp:
-    """The application, imported and started in the background; requests that come earlier wait for it."""
+    """The application and the timers, started while polls are answered already; its requests wait until it is there."""
 
-    def __init__(self, backend: Backend, stack: AsyncExitStack) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._stack = stack
-        self._loading: asyncio.Task[Litestar] | None = None
+        self._app: asyncio.Future[Litestar] = asyncio.get_running_loop().create_future()
+        self._end = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request to the application."""
-        app = await asyncio.shield(self.load())
+        app = await asyncio.shield(self._app)
         await app(scope, receive, send)  # type: ignore[arg-type]  # Litestar types scopes as TypedDicts
 
-    def load(self) -> "asyncio.Task[Litestar]":
-        """The application, from now on."""
-        if self._loading is None:
-            self._loading = asyncio.create_task(self._load())
-        return self._loading
-
-    async def _load(self) -> "Litestar":
+    async def run(self) -> None:
+        """Start them, keep them until `end`, and end them: all in one task, as the application's lifespan demands."""
         app = await asyncio.to_thread(self._create)
-        await self._stack.enter_async_context(app.lifespan())
-        gc.collect()
-        gc.freeze()  # what is here stays: collecting it again and again makes the slowest requests slower
-        return app
+        async with app.lifespan():
+            gc.collect()
+            gc.freeze()  # what is here stays: collecting it again and again makes the slowest requests slower
+            self._app.set_result(app)
+            schedule = make_schedule(self._backend)
+            schedule.start()
+            await self._end.wait()
+            await schedule.stop()
+
+    def end(self) -> None:
+        """Let `run` return."""
+        self._end.set()
 
     def _create(self) -> "Litestar":
         from api.app import create_app  # noqa: PLC0415 - see above: a second of imports
@@ -75,37 +82,50 @@ class LateApp:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises Misconfigured, TryLater when it cannot start."""
-    async with open_backend(settings) as backend, AsyncExitStack() as stack:
-        late = LateApp(backend, stack)
-        front = Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange)
-        server = _server(front, settings)
-        schedule = make_schedule(backend)
+    async with open_backend(settings) as backend:
+        late = LateApp(backend)
+        server = _server(Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange), settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, backend.closing.set)
         serving = asyncio.create_task(server.serve())
+        behind = asyncio.create_task(late.run())
         closing = asyncio.create_task(backend.closing.wait())
         _log.info("serving", url=settings.server.url)
-        late.load()
-        schedule.start()
-        await asyncio.wait([serving, closing], return_when=asyncio.FIRST_COMPLETED)
+        if not await tokens.admin_exists(backend.engine, now=backend.now()):
+            _log.warning("nobody can sign in yet; run: towline token create --link")
+        await asyncio.wait([serving, behind, closing], return_when=asyncio.FIRST_COMPLETED)
         backend.closing.set()  # open streams end themselves
-        closing.cancel()
-        await schedule.stop()
+        late.end()
+        await behind
         server.stop()  # type: ignore[no-untyped-call]
         await serving
-        await late.load()
+        await closing
     _log.info("ended")
 
 
-def make_schedule(backend: Backend) -> Schedule:
+def make_schedule(backend: Backend) -> "Schedule":
     """All timers of this process."""
+    from api.schedule import Schedule  # noqa: PLC0415 - as late as the application
+    from api.services.importing import source_of  # noqa: PLC0415
+
     settings = backend.settings
     schedule = Schedule()
+    if settings.catalogue.is_code:
+        source = source_of(settings)
+        schedule.every(settings.catalogue.poll_s, "import", lambda: _import(backend, source))
     schedule.every(settings.publish.poll_s, "publish", lambda: publish(backend.engine, backend.publisher))
     if backend.publisher.targets:
         schedule.every(VERIFY_S, "verify", lambda: publish(backend.engine, backend.publisher, verify=True))
     schedule.every(SWEEP_S, "sweep", lambda: sweep(backend.engine, settings.sweep, backend.now()))
     return schedule
+
+
+async def _import(backend: Backend, source: "CatalogueSource") -> None:
+    from api.services.importing import import_catalogue  # noqa: PLC0415
+
+    done = await import_catalogue(backend.engine, source, SCHEDULE, shipped=backend.shipped, now=backend.now())
+    if done.change:
+        _log.info("catalogue", state=done.state, ref=done.ref, problems=len(done.problems))
 
 
 def _server(front: Front, settings: Settings) -> Server:

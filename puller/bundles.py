@@ -24,8 +24,7 @@ from msgspec import Struct
 
 from desired_state.contract import BundleIndex
 from desired_state.names import FILE_PATTERN, Digest, digest_of, is_name
-from puller.durable_file import sync_folder, write_file
-from puller.ports import Stalled
+from puller.ports import Stalled, Unavailable
 
 MAX_ARCHIVE_BYTES = 16 << 20
 MAX_UNPACKED_BYTES = 16 << 20
@@ -61,23 +60,29 @@ class Bundles:
         self._folder = folder
 
     def open(self, archive: Path, digest: Digest) -> Bundle:
-        """The bundle of that digest, unpacked from its archive where it is not there or not true. Raises Stalled."""
-        content = read_archive(archive, digest)
-        path = self._folder / digest.removeprefix("sha256:")
+        """The bundle of that digest, unpacked from its archive where it is not there or not true.
+
+        Raises Stalled for an archive that is refused, Unavailable when it cannot be written.
+        """
         try:
-            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
+            content = read_archive(archive, digest)
+            index = _read_index(content, digest)
+            path = self._folder / digest.removeprefix("sha256:")
+            files = {name: digest_of(data) for name, data in content.items()}
+            return Bundle(
+                path=path, digest=digest, index=index, files=files, marks=self._put_right(content, path, files)
+            )
+        except (OSError, BundleDamaged) as error:
+            raise Unavailable(f"the bundle {digest} cannot be unpacked in {self._folder}: {error}") from error
+
+    def _put_right(self, content: dict[str, bytes], path: Path, files: dict[str, Digest]) -> dict[str, _Marks]:
+        try:
+            return _compare(path, files)
         except BundleDamaged as damage:
             if path.exists():
-                _log.warning("bundle damaged on disk, unpacked again", digest=digest, reason=str(damage))
-            self._unpack(content, path)
-            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
-        return Bundle(
-            path=path,
-            digest=digest,
-            index=_read_index(content, digest),
-            files={name: digest_of(data) for name, data in content.items()},
-            marks=marks,
-        )
+                _log.warning("bundle damaged on disk, unpacked again", bundle=path.name, reason=str(damage))
+        self._unpack(content, path)
+        return _compare(path, files)
 
     def _unpack(self, content: dict[str, bytes], path: Path) -> None:
         self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -85,15 +90,14 @@ class Bundles:
         try:
             temporary.mkdir(mode=0o755)
             temporary.chmod(0o755)
+            # Nothing is synced: what a loss of power leaves is compared with the archive before it is used.
             for name, data in content.items():
                 _make_folders(temporary, Path(name).parent)
-                write_file(temporary / name, data, mode=0o555 if name.endswith(".sh") else 0o444)
-            for folder in sorted({Path(name).parent for name in content}):
-                sync_folder(temporary / folder)
+                (temporary / name).write_bytes(data)
+                (temporary / name).chmod(0o555 if name.endswith(".sh") else 0o444)
             self._put(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        sync_folder(self._folder)
 
     def _put(self, temporary: Path, path: Path) -> None:
         # A damaged one is moved away whole: a bash that still reads a script of it keeps reading the old file.

@@ -25,7 +25,6 @@ class Taken:
     is_new: bool = False
     refused: Refused | None = None
     unavailable: str = ""
-    retry_after_s: float = 0.0
 
 
 class Intake:
@@ -37,6 +36,8 @@ class Intake:
         self.accepted: Accepted | None = None
         self.good: Accepted | None = None
         self._opened_with = 0
+        self._not_before = 0.0
+        self._last = Taken()
 
     async def load(self) -> None:
         """Opens what the store holds, by the trust file of now."""
@@ -48,18 +49,23 @@ class Intake:
         self._opened_with = self._trust.trust.version
 
     async def fetch(self) -> Taken:
-        """Asks the source, judges what it gives, and keeps it when it is accepted."""
-        try:
-            fetched = await self._source.fetch(self._held.tag if self._held and self.accepted else "")
-            taken = Taken() if isinstance(fetched, Unchanged) else await self._judge(fetched)
-        except Unavailable as error:
-            taken = Taken(unavailable=str(error), retry_after_s=error.retry_after_s or 0.0)
-        except Stalled as error:
-            taken = Taken(unavailable=str(error))
-            await self._try_newer_trust()  # the backend may have changed the key that requests are signed under
+        """Asks the source, judges what it gives, and keeps it when it is accepted. Obeys a Retry-After."""
+        if self._clock.monotonic() >= self._not_before:
+            self._last = await self._ask()
         if self._trust.trust.version != self._opened_with:
             await self.load()  # a withdrawn key withdraws what it signed
-        return taken
+        return self._last
+
+    async def _ask(self) -> Taken:
+        try:
+            fetched = await self._source.fetch(self._held.tag if self._held and self.accepted else "")
+            return Taken() if isinstance(fetched, Unchanged) else await self._judge(fetched)
+        except Unavailable as error:
+            self._not_before = self._clock.monotonic() + (error.retry_after_s or 0.0)
+            return Taken(unavailable=str(error))
+        except Stalled as error:
+            await self._try_newer_trust()  # the backend may have changed the key that requests are signed under
+            return Taken(unavailable=str(error))
 
     async def peek(self) -> tuple[Taken, Accepted | None]:
         """What `fetch` would come to, and the document it would leave. Nothing is kept, not even a newer trust file."""

@@ -1,4 +1,4 @@
-"""Processes that a script left behind: whoever still carries `TOWLINE_STEP=<id>` in its environment.
+"""Processes that a script left behind: whoever still carries `TOWLINE_STEP=<id>` of this prefix in its environment.
 
 A process group misses children that called `setsid`; the environment that a process was started with stays readable.
 """
@@ -6,16 +6,26 @@ A process group misses children that called `setsid`; the environment that a pro
 import asyncio
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
+
+from msgspec import Struct
 
 GRACE_S = 0.2
 """A child between fork and exec still shows its parent's environment."""
 TERM_S = 2.0
 
 
-async def end_leftovers(steps: frozenset[str]) -> int:
+class Marks(Struct, frozen=True):
+    """What leftovers carry. Two pullers of one machine may have steps of one id, but not one prefix."""
+
+    prefix: bytes
+    steps: frozenset[bytes]
+
+
+async def end_leftovers(prefix: str, steps: Iterable[str]) -> int:
     """Ends every process that carries one of these step ids; how many there were. Waits until they are gone."""
-    marks = tuple(f"TOWLINE_STEP={step}".encode() for step in steps)
+    marks = Marks(f"TOWLINE_PREFIX={prefix}".encode(), frozenset(f"TOWLINE_STEP={step}".encode() for step in steps))
     found = await asyncio.to_thread(_carrying, marks)
     if not found:
         return 0
@@ -29,7 +39,7 @@ async def end_leftovers(steps: frozenset[str]) -> int:
     return len(found)
 
 
-async def _gone(marks: tuple[bytes, ...]) -> bool:
+async def _gone(marks: Marks) -> bool:
     deadline = asyncio.get_running_loop().time() + TERM_S
     while await asyncio.to_thread(_carrying, marks):
         if asyncio.get_running_loop().time() > deadline:
@@ -38,18 +48,21 @@ async def _gone(marks: tuple[bytes, ...]) -> bool:
     return True
 
 
-def _carrying(marks: tuple[bytes, ...]) -> list[int]:
+def _carrying(marks: Marks) -> list[int]:
     own = os.getpid()
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
     return [pid for pid in pids if pid != own and _carries(pid, marks)]
 
 
-def _carries(pid: int, marks: tuple[bytes, ...]) -> bool:
+def _carries(pid: int, marks: Marks) -> bool:
     try:
         environ = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:  # gone, or somebody else's
         return False
-    return any(mark in environ.split(b"\0") for mark in marks) if b"TOWLINE_STEP=" in environ else False
+    if b"TOWLINE_STEP=" not in environ:
+        return False
+    variables = set(environ.split(b"\0"))
+    return marks.prefix in variables and not marks.steps.isdisjoint(variables)
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:

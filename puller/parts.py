@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from desired_state.names import HostName
 from puller.bundles import Bundles
+from puller.metrics import Metrics
 from puller.paths import Paths
 from puller.ports import Artifacts, Clock, Glance, Runner, Sink, Source
 from puller.store import Store
@@ -32,5 +33,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     """Uniform in [0, 1)."""
     new_id: Callable[[], str]
     """A run's id: never the same twice."""
+    metrics: Metrics | None = None
+    """None: nobody on this host collects them."""
     boot_id: str = ""
     agent_version: str = ""

@@ -8,6 +8,7 @@ from typing import Literal
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from desired_state.acceptance import Accepted, expired
 from desired_state.observed import Identity
@@ -22,14 +23,15 @@ from puller.crash_points import reached
 from puller.delivery import Deliverer
 from puller.findings import Findings
 from puller.intake import Intake
+from puller.metrics import PassNumbers
 from puller.modes import allowed
 from puller.observer import Observer
 from puller.parts import Parts
 from puller.ports import Stalled, Unavailable
-from puller.recording import record
+from puller.recording import Recorded, record
 from puller.recovery import recover
 from puller.scripts import Scripts, ScriptShelf
-from puller.store import documents, waits
+from puller.store import documents, outbox, waits
 from puller.store.documents import BadRevision
 from puller.store.journal import OpenRun
 from puller.store.snapshot import snapshot
@@ -47,8 +49,6 @@ class PassEnd(Struct, frozen=True, kw_only=True):
     status: Status
     next_try_s: float | None
     """Seconds until a service that failed may be tried again."""
-    fetch_not_before_s: float
-    """The source asked for this much patience."""
 
     @property
     def identities(self) -> dict[str, Identity]:
@@ -74,11 +74,16 @@ class Reconciler:
 
     async def run_pass(self, trigger: Trigger, *, allow_removals: int | None = None, insist: bool = False) -> PassEnd:
         """One pass. `insist`: what stalled or backs off is tried now; `allow_removals`: instead of the limit, once."""
-        findings = await self._begin(trigger, allow_removals=allow_removals, insist=insist)
+        findings = await self._begin(trigger, allow_removals)
+        if insist or findings.known.requests:
+            await self._parts.store.transact(waits.clear_all)
+            findings.waits.clear()
         try:
             await recover(self._parts, findings, self.intake, self._shelf)
             findings.taken = await self.intake.fetch()
             findings.newest = self.intake.accepted
+            if findings.taken.is_new and findings.known.open_run is None and trigger == "schedule":
+                findings.run = replace(findings.run, trigger="document")
             await self._converge(findings)
             reached("after_apply")
         finally:
@@ -87,11 +92,12 @@ class Reconciler:
                 self.intake.note_good()
         if self._deliverer is not None:
             await self._deliverer.deliver(findings.newest.digest if findings.newest else None)
+        await self._measure(findings, recorded)
         return _end(findings, recorded.status)
 
     async def preview(self) -> Findings:
         """What a pass would do now. Fetches and looks; keeps nothing. Raises Unavailable or Stalled."""
-        findings = await self._begin("request", allow_removals=None, insist=False)
+        findings = await self._begin("request", None)
         findings.taken, findings.newest = await self.intake.peek()
         if findings.newest is not None:
             findings.allowed = allowed(findings.newest.document, findings.known.suspension, findings.now)
@@ -99,15 +105,25 @@ class Reconciler:
             await self._look(findings, findings.in_force, await self._shelf.scripts(findings.in_force))
         return findings
 
-    async def _begin(self, trigger: Trigger, *, allow_removals: int | None, insist: bool) -> Findings:
+    async def _measure(self, findings: Findings, recorded: Recorded) -> None:
+        """Shows the pass to whoever collects metrics on this host."""
+        if self._parts.metrics is None:
+            return
+        numbers = PassNumbers(
+            at=self._parts.clock.now(),
+            duration_s=self._parts.clock.monotonic() - findings.began,
+            results=recorded.results,
+            outbox=await self._parts.store.read(outbox.backlog),
+            document_expires_at=findings.in_force.document.expires_at if findings.in_force else None,
+        )
+        self._parts.metrics.observe(recorded.status, numbers)
+
+    async def _begin(self, trigger: Trigger, allow_removals: int | None) -> Findings:
         parts = self._parts
         if not self._loaded:
             await self.intake.load()
             self._loaded = True
         known = await parts.store.read(snapshot)
-        if insist or known.requests:
-            await parts.store.transact(waits.clear_all)
-            known = await parts.store.read(snapshot)
         removals = [r.allow_removals for r in known.requests if r.allow_removals is not None]
         now = parts.clock.now()
         return Findings(
@@ -249,5 +265,4 @@ def _end(findings: Findings, status: Status) -> PassEnd:
         findings=findings,
         status=status,
         next_try_s=min(seconds) if seconds and findings.allowed.mode == "enforce" else None,
-        fetch_not_before_s=findings.taken.retry_after_s,
     )

@@ -5,7 +5,7 @@ import sqlite3
 
 from msgspec import Struct
 
-from desired_state.report import Status
+from desired_state.report import Status, StepResult
 from puller.crash_points import reached
 from puller.findings import Findings
 from puller.parts import Parts
@@ -17,8 +17,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
     """What came of recording a pass."""
 
     status: Status
-    ran: bool
-    """Steps were run since the last report."""
+    results: tuple[StepResult, ...]
+    """Steps that were run since the last report."""
     is_good: bool
     """The newest document was reached and verified."""
 
@@ -28,7 +28,7 @@ async def record(parts: Parts, findings: Findings) -> Recorded:
     reached("before_record")
     recorded = await parts.store.transact(_write, parts, findings)
     reached("after_record")
-    if recorded.ran:
+    if recorded.results:
         await _forget_folders(parts)
     return recorded
 
@@ -61,7 +61,7 @@ def _write(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Recorded
         journal.close_run(db)
     else:
         outbox.beat(db, parts.clock.now())
-    return Recorded(status=status, ran=bool(results), is_good=is_good)
+    return Recorded(status=status, results=results, is_good=is_good)
 
 
 def _mark_good(db: sqlite3.Connection, findings: Findings, status: Status) -> bool:

@@ -53,5 +53,5 @@ def _call(parts: Parts, journalled: Journalled) -> Call:
         script=folder / "no-script-is-run-again",
         folder=folder,
         timeout_s=journalled.timeout_s,
-        environment={},
+        environment={"TOWLINE_PREFIX": str(parts.paths.prefix)},
     )

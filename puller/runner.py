@@ -57,7 +57,7 @@ class ScriptRunner:
         await _wait_for_keeper(call.folder, call.timeout_s + GRACE_S)
         ended = await _result(call, 0.0, swept=True)
         if ended is None:
-            await end_leftovers(frozenset({call.step}))
+            await _sweep(call)
         return ended
 
     async def ask(self, call: Call) -> Ended:
@@ -73,7 +73,7 @@ class ScriptRunner:
             if code is None:
                 code = await _stop(process)
             if timed_out or not await out.complete(HELD_OUTPUT_S) or not await err.complete(HELD_OUTPUT_S):
-                leftovers = await end_leftovers(frozenset({call.step}))
+                leftovers = await _sweep(call)
             return Ended(
                 exit_code=code,
                 stdout=out.data,
@@ -82,6 +82,10 @@ class ScriptRunner:
                 timed_out=timed_out,
                 leftovers=leftovers,
             )
+
+
+async def _sweep(call: Call) -> int:
+    return await end_leftovers(call.environment["TOWLINE_PREFIX"], [call.step])
 
 
 def _locked(folder: Path) -> int:
@@ -130,7 +134,7 @@ async def _result(call: Call, duration_s: float, *, swept: bool) -> Ended | None
     if exit_code is None:
         return None
     timed_out = exit_code in _TIMED_OUT and seconds >= call.timeout_s
-    leftovers = await end_leftovers(frozenset({call.step})) if timed_out or swept else 0
+    leftovers = await _sweep(call) if timed_out or swept else 0
     return Ended(
         exit_code=exit_code,
         stdout=stdout,

@@ -10,7 +10,7 @@ from desired_state.acceptance import Accepted
 from desired_state.answer import observation_of, read_answer
 from desired_state.contract import KindMeta, Verb
 from desired_state.document import Service, Value
-from desired_state.names import Digest, Kind
+from desired_state.names import Digest, Kind, ServiceName
 from desired_state.observed import Observation
 from desired_state.record import Recorded
 from puller.bundles import Bundle, BundleDamaged, check_bundle
@@ -73,13 +73,18 @@ class Scripts(Struct, frozen=True, kw_only=True):
             reason = f"no script of kind {service.kind} is in the bundle that the document pins"
             return Observation(service=service.name, state="unknown", seen_at=self.clock.now(), reason=reason)
         folder = self.paths.steps / LOOK_STEP / service.name
-        call = self.call(service, Verb.CHECK_STATUS, step=f"{LOOK_STEP}-{service.name}", folder=folder)
+        call = self.call(service, Verb.CHECK_STATUS, step=look_step(service.name), folder=folder)
         ended = await self.runner.ask(call)
         if ended.timed_out:
             reason = f"check_status did not end within {call.timeout_s} s"
             return Observation(service=service.name, state="unknown", seen_at=self.clock.now(), reason=reason)
         answer = read_answer(Verb.CHECK_STATUS, ended.exit_code, ended.stdout, ended.stderr)
         return observation_of(service.name, answer, self.clock.now())
+
+
+def look_step(service: ServiceName) -> str:
+    """The `TOWLINE_STEP` of a look at a service."""
+    return f"{LOOK_STEP}-{service}"
 
 
 class ScriptShelf:

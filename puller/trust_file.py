@@ -17,10 +17,10 @@ _log = structlog.get_logger("towline.trust")
 class TrustFile:
     """Whom this host believes. Enrolment puts the first one here."""
 
-    def __init__(self, path: Path, on_change: Callable[[Trust], None] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._on_change = on_change
         self.trust = read_trust(path)
+        self.on_change: Callable[[Trust], None] = lambda _: None
 
     async def advance(self, source: Source) -> bool:
         """Takes over every newer version that the source has, one by one; whether there was one. Raises Unavailable.
@@ -40,8 +40,7 @@ class TrustFile:
             write_file(self._path, data, mode=0o644)
             self.trust = trust
             _log.info("trust file accepted", version=trust.version, epoch=trust.epoch)
-            if self._on_change is not None:
-                self._on_change(trust)
+            self.on_change(trust)
         return self.trust.version > before
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, delete, get, put
+from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
@@ -11,8 +11,9 @@ from api.backend import Backend
 from api.errors import Conflict
 from api.principal import Permission, Principal
 from api.repositories.catalogue import EntryKind
-from api.services import catalogue
+from api.services import catalogue, importing
 from api.services.catalogue import Change, Conditions, Found, Stored
+from api.services.importing import Imported
 from desired_state.catalogue import Entry, HostEntry, PackageEntry, ServiceEntry
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="So many at most")]
@@ -173,6 +174,17 @@ async def changes(
     return ChangePage(items=tuple(items), next=following)
 
 
+@post("/v1/catalogue/import", permission=Permission.CATALOGUE_WRITE, status_code=200)
+async def import_now(backend: NamedDependency[Backend], principal: NamedDependency[Principal]) -> Imported:
+    """Look at the folder or the git branch now. What is refused is answered with all its problems."""
+    if not backend.settings.catalogue.is_code:
+        raise Conflict("the catalogue is not kept as code: set [catalogue] folder, or [catalogue.git] url")
+    source = importing.source_of(backend.settings)
+    return await importing.import_catalogue(
+        backend.engine, source, principal, shipped=backend.shipped, now=backend.now()
+    )
+
+
 def _found(request: Request[Any, Any, Any], found: Found) -> Response[Any]:
     headers = {"ETag": f'"{found.etag}"', "Cache-Control": "no-cache"}
     if _etag(request.headers.get("if-none-match")) == found.etag:
@@ -230,4 +242,5 @@ ROUTES = (
     drop_package,
     drop_host,
     changes,
+    import_now,
 )

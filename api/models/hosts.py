@@ -2,7 +2,19 @@
 
 from sqlalchemy import Index
 
-from api.models.columns import BODY, DIGEST, HOST, MICROS, NUMBER, SENTENCE, WORD, optional, required, table, text
+from api.models.columns import (
+    DIGEST,
+    HOST,
+    MICROS,
+    NUMBER,
+    PACKED,
+    SENTENCE,
+    WORD,
+    optional,
+    required,
+    table,
+    text,
+)
 
 host_identity = table(
     "host_identity",
@@ -39,7 +51,7 @@ host_status = table(
     required("at_us", MICROS),
     # our clock: when it was last heard of, report or heartbeat. Freshness is derived from it, never stored.
     required("seen_us", MICROS),
-    required("status", BODY),
+    required("status", PACKED),
     required("sync", WORD),
     required("health", WORD),
     required("mode", WORD),

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index
 
-from api.models.columns import BODY, DIGEST, HOST, MICROS, NUMBER, WORD, required, table
+from api.models.columns import DIGEST, HOST, MICROS, NUMBER, PACKED, WORD, required, table
 
 report = table(
     "report",
@@ -14,7 +14,7 @@ report = table(
     required("received_us", MICROS),
     # empty when the report carries no run
     required("run_id", WORD),
-    required("body", BODY),
+    required("body", PACKED),
 )
 
 Index("ix_report_host_seq", report.c.host, report.c.seq)

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from api.pages.events import link_to
 from api.services.fleet import Asked, Count
-from api.services.host_detail import RunLine
+from api.services.runs import RunLine
 from api.services.standing import length
 from desired_state.parameters import as_text
 from desired_state.report import Condition
@@ -114,4 +115,5 @@ FILTERS = {
     "runs_told": runs_told,
     "query": query,
     "value": as_text,
+    "link_to": link_to,
 }

@@ -45,7 +45,7 @@ class GitTarget:
 
     def _fetch(self) -> "RemoteDoor":
         folder = self._scratch / f"{self.name}.git"
-        repository = _own_repository(folder)
+        repository = own_repository(folder)
         with using(self._access, self._scratch) as callbacks:
             remote = remote_of(repository, self._access)
             heads = {head.name: head.oid for head in remote.list_heads(callbacks=callbacks, proxy=True)}
@@ -60,7 +60,7 @@ class GitTarget:
         return RemoteDoor(repository, self._reference, self._access, self._scratch)
 
 
-def _own_repository(folder: Path) -> pygit2.Repository:
+def own_repository(folder: Path) -> pygit2.Repository:
     """Our bare copy; made anew when it is missing, damaged, or has grown."""
     if folder.is_dir():
         packs = len(list(folder.glob("objects/pack/*.pack")))

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from desired_state.placement import services_by_host
-from desired_state.render import NotRenderable, content_digest, issue, render
 from msgspec import Struct, structs
 
 from desired_state.catalogue import Catalogue, HostEntry
@@ -13,6 +11,8 @@ from desired_state.contract import KindMeta
 from desired_state.document import MAX_BYTES, Artifact, Mode, Origin, encode
 from desired_state.names import Digest, HostName, Kind, digest_of
 from desired_state.note import SigningKey, sign
+from desired_state.placement import services_by_host
+from desired_state.render import NotRenderable, content_digest, issue, render
 
 
 class HostMode(Struct, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
     due_at = now + terms.validity / 2
     placed = services_by_host(snapshot.catalogue)
     for host in snapshot.catalogue.hosts:
-        entry, ends = _with_mode(host, snapshot.modes.get(host.host), now)
+        entry, ends = with_mode(host, snapshot.modes.get(host.host), now)
         before = snapshot.published.get(host.host)
         try:
             content = render(
@@ -146,7 +146,7 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
     )
 
 
-def _with_mode(host: HostEntry, said: HostMode | None, now: datetime) -> tuple[HostEntry, datetime | None]:
+def with_mode(host: HostEntry, said: HostMode | None, now: datetime) -> tuple[HostEntry, datetime | None]:
     """The host as overridden on the page, and when that ends."""
     if said is None or (said.until is not None and said.until <= now):
         return host, None

@@ -12,7 +12,6 @@ from api.models import (
     catalogue_change,
     catalogue_entry,
     catalogue_head,
-    catalogue_script,
     change_feed,
     document,
     generation,
@@ -48,12 +47,6 @@ async def catalogue(connection: AsyncConnection) -> Catalogue:
     return Catalogue(
         services=tuple(entries["service"]), packages=tuple(entries["package"]), hosts=tuple(entries["host"])
     )
-
-
-async def scripts(connection: AsyncConnection) -> dict[str, bytes]:
-    """The scripts of the catalogue's own repository, by path."""
-    rows = await connection.execute(select(catalogue_script.c.path, catalogue_script.c.body))
-    return {row.path: row.body for row in rows}
 
 
 async def head(connection: AsyncConnection) -> tuple[int, Origin]:

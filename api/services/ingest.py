@@ -152,7 +152,8 @@ async def store(connection: AsyncConnection, deliveries: Sequence[tuple[HostName
     await reports.put_statuses(connection, changed, [row.host for row in changed if row.host in before])
     beats = [delivery.heartbeat for _, delivery in deliveries if delivery.heartbeat]
     await reports.touch(connection, sorted(_alive(beats, before, after)), now_us)
-    await publications.tell(connection, now_us, "host", _shown_anew(changed, before))
+    ran = {report.host for report in new.values() if report.run is not None}
+    await publications.tell(connection, now_us, "host", sorted(ran.union(_shown_anew(changed, before))))
     for row in changed:
         await _describe_sender(connection, row, senders.get(row.host))
     for host in sorted(cloned):

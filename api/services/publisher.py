@@ -4,11 +4,10 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from api.git_access import GitAccess
 from api.publish.bundle import Scripts
 from api.publish.directory import DirectoryTarget
-from api.publish.git import GitTarget
 from api.publish.target import Target
 from api.services.publishing import Publisher
 from api.settings import GitSettings, Settings
@@ -35,17 +34,12 @@ def targets(settings: Settings) -> tuple[Target, ...]:
         found.append(DirectoryTarget(settings.publish.directory))
     git = settings.publish.git
     if git is not None:
-        found.append(GitTarget(git_access(git), git.branch, settings.state_folder / "git"))
+        found.append(_git_target(git, settings.state_folder / "git"))
     return tuple(found)
 
 
-def git_access(git: GitSettings) -> GitAccess:
-    """How to get to the repository of these settings."""
-    return GitAccess(
-        url=git.url,
-        username=git.username,
-        password_file=git.password_file,
-        ssh_key_file=git.ssh_key_file,
-        known_hosts_file=git.known_hosts_file,
-        ca_file=git.ca_file,
-    )
+def _git_target(git: GitSettings, scratch: Path) -> Target:
+    from api.git_access import access_of  # noqa: PLC0415 - libgit2 is loaded where git is used
+    from api.publish.git import GitTarget  # noqa: PLC0415
+
+    return GitTarget(access_of(git), git.branch, scratch)

@@ -18,7 +18,7 @@ from api.moments import micros, moment
 from api.publish.bundle import Bundle, Scripts, make_bundle, merge_scripts
 from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_documents
 from api.publish.target import Target
-from api.repositories import deliveries, publications
+from api.repositories import catalogue, deliveries, publications
 from api.services.delivering import Delivered, deliver
 from api.services.lease import PUBLISHER, Lease, hold
 from desired_state.document import Origin
@@ -99,7 +99,7 @@ async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
         return _Look(settled=Publication(waiting_for="there is no publisher's key yet: towline trust init"))
     if not change_id:
         return _Look(settled=Publication(waiting_for="there is no catalogue yet: import one, or add a host"))
-    scripts = merge_scripts(publisher.shipped, await publications.scripts(connection))
+    scripts = merge_scripts(publisher.shipped, await catalogue.scripts(connection))
     bundle = await asyncio.to_thread(make_bundle, scripts)
     stamp = await publications.modes_stamp(connection)
     inputs = _inputs(publisher, bundle, change_id, epoch, stamp)

@@ -7,7 +7,7 @@ import time
 
 from tests.bench.measurement import Measurement, table
 
-NAMES = ("planning", "publishing", "ingest")
+NAMES = ("planning", "publishing", "ingest", "polling")
 
 
 def main() -> int:

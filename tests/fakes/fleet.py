@@ -13,20 +13,18 @@ from api.models import (
     catalogue_change,
     catalogue_entry,
     catalogue_head,
-    change_feed,
     document,
     host_document,
     host_identity,
     host_override,
-    host_status,
-    report,
 )
 from api.moments import micros
+from api.services.ingest import store
 from desired_state.catalogue import HostEntry, PackageEntry, Problem, ServiceEntry, selects
 from desired_state.document import Artifact, Document, Origin, Package, Service, encode
 from desired_state.names import digest_of
 from desired_state.note import SigningKey, sign
-from desired_state.report import Report, Status
+from desired_state.report import Delivery, Report
 from tests.fakes.host import PaperHost
 
 KEY = SigningKey.generate("towline-test", bytes(32))
@@ -34,7 +32,7 @@ BUNDLE = Artifact(digest=digest_of(b"bundle"), size=48_112, file="scripts.tar.gz
 
 
 class PaperFleet:
-    """Writes what importing, publishing and ingest would have written."""
+    """Writes what importing and publishing would have written; reports are taken in by the real ingest."""
 
     def __init__(self, engine: AsyncEngine, now: datetime) -> None:
         self.engine = engine
@@ -149,16 +147,9 @@ class PaperFleet:
         paper.apply(made, digest, at)
 
     async def ingest(self, *reports: Report, seen_at: datetime) -> None:
-        """Store reports of one host, oldest first, as heard at that moment; open pages are told."""
+        """Take in reports of one host, oldest first, as heard at that moment."""
         async with transaction(self.engine) as connection:
-            for one in reports:
-                await connection.execute(insert(report).values(**_report_row(one, seen_at)))
-            newest = reports[-1]
-            await connection.execute(delete(host_status).where(host_status.c.host == newest.host))
-            await connection.execute(insert(host_status).values(**_status_row(newest, seen_at)))
-            await connection.execute(
-                insert(change_feed).values(at_us=micros(seen_at), topic="host", subject=newest.host)
-            )
+            await store(connection, [(reports[0].host, Delivery(reports=reports))], seen_at)
 
     async def suspend(self, host: str, reason: str, actor: str, until: datetime) -> None:
         """Somebody's word on the page."""
@@ -191,42 +182,6 @@ def _wanted(entry: ServiceEntry, host: str) -> Service:
 def _package(role: str, name: str, version: str) -> Package:
     file = f"{name}.tar.gz"
     return Package(name=role, version=version, digest=digest_of(name.encode()), size=2_400_000, file=file)
-
-
-def _status_row(one: Report, seen_at: datetime) -> dict[str, object]:
-    status: Status = one.status
-    by_type = {condition.type: condition for condition in status.conditions}
-    return {
-        "host": one.host,
-        "seq": one.seq,
-        "at_us": micros(one.at),
-        "seen_us": micros(seen_at),
-        "status": msgspec.json.encode(status),
-        "sync": status.sync,
-        "health": status.health,
-        "mode": status.mode,
-        "ready": by_type["Ready"].status,
-        "ready_reason": by_type["Ready"].reason,
-        "stalled": int(by_type["Stalled"].status == "True"),
-        "outstanding": sum(len(service.changes) for service in status.services),
-        "accepted_epoch": status.accepted_epoch,
-        "accepted_revision": status.accepted_revision,
-        "applied_revision": status.applied_revision,
-        "document_digest": status.document_digest,
-        "agent_version": status.agent_version,
-    }
-
-
-def _report_row(one: Report, seen_at: datetime) -> dict[str, object]:
-    return {
-        "id": one.id,
-        "host": one.host,
-        "seq": one.seq,
-        "at_us": micros(one.at),
-        "received_us": micros(seen_at),
-        "run_id": one.run.id if one.run else "",
-        "body": msgspec.json.encode(one),
-    }
 
 
 def _kind(entry: ServiceEntry | HostEntry | PackageEntry) -> str:

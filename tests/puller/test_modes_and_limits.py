@@ -6,8 +6,8 @@ from pathlib import Path
 from desired_state.document import Limits
 from puller.store import modes
 from puller.store.modes import Suspension
-from tests.fakes.script_host import failing
 from tests.fakes.puller import FakePuller, condition, on_a_host, running
+from tests.fakes.script_host import failing
 
 
 def test_too_many_removals_stop_and_ask(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from desired_state.document import Limits
-from tests.fakes.script_host import failing
 from tests.fakes.puller import FakePuller, condition, on_a_host, running
+from tests.fakes.script_host import failing
 
 
 def test_first_pass_brings_the_service(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from puller.ports import Ended, Stalled, Unavailable
-from tests.fakes.script_host import failing
 from tests.fakes.puller import FakePuller, condition, on_a_host, package, running
+from tests.fakes.script_host import failing
 
 
 def test_a_service_that_keeps_dying_is_started_more_and_more_slowly(tmp_path: Path) -> None:

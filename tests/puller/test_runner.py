@@ -24,7 +24,7 @@ def call(tmp_path: Path, body: str, *, verb: Verb = Verb.START, timeout_s: int =
         script=script,
         folder=tmp_path / "step",
         timeout_s=timeout_s,
-        environment={"PATH": PATH, "TOWLINE_STEP": step, "TOWLINE_SERVICE": "one"},
+        environment={"PATH": PATH, "TOWLINE_STEP": step, "TOWLINE_PREFIX": str(tmp_path), "TOWLINE_SERVICE": "one"},
     )
 
 
@@ -49,7 +49,7 @@ def test_the_environment_is_built_from_nothing(tmp_path: Path, monkeypatch: pyte
     """A script sees the contract's variables and none of the puller's."""
     monkeypatch.setenv("CANARY", "leaks")
     names = {line.split("=")[0] for line in run(call(tmp_path, "env -0 | tr '\\0' '\\n'")).stdout.decode().splitlines()}
-    assert {"PATH", "TOWLINE_STEP", "TOWLINE_SERVICE"} == names - {"PWD", "SHLVL", "_", "OLDPWD"}
+    assert {"PATH", "TOWLINE_STEP", "TOWLINE_SERVICE", "TOWLINE_PREFIX"} == names - {"PWD", "SHLVL", "_", "OLDPWD"}
 
 
 def test_only_the_three_standard_descriptors_are_inherited(tmp_path: Path) -> None:

@@ -1,0 +1,169 @@
+"""`towline-puller`: the commands. Each loads only what it needs, so that `status` works when little else does."""
+
+import os
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from puller.paths import Paths
+
+DURATION = re.compile(r"(\d{1,6})([smhd])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+EXIT_CODES = (
+    "Exit codes: 0 ready; 1 not ready, by itself or on purpose; 2 stalled, needs a person; 3 unknown or too old."
+)
+
+
+class Duration(click.ParamType[timedelta]):
+    """`90s`, `30m`, `2h`, `1d`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """See click.ParamType."""
+        if isinstance(value, timedelta):
+            return value
+        said = DURATION.fullmatch(str(value))
+        if said is None or int(said[1]) == 0:
+            self.fail(f"{value!r} is no duration: write 30m, 2h or 1d", param, ctx)
+        return timedelta(**{UNITS[said[2]]: int(said[1])})
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--prefix",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="TOWLINE_PULLER_PREFIX",
+    default=Path("/opt/towline"),
+    show_default=True,
+    help="Root of everything that towline owns on this host.",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Log also what is only of interest when looking for a fault.")
+@click.version_option(package_name="towline", message="%(version)s")
+@click.pass_context
+def main(context: click.Context, prefix: Path, verbose: bool) -> None:
+    """Keeps this host as its signed document declares, with outbound traffic only."""
+    from puller.logs import configure_logs  # noqa: PLC0415
+    from puller.paths import Paths  # noqa: PLC0415
+
+    configure_logs(verbose=verbose, quiet=context.invoked_subcommand not in ("run", "once"))
+    context.obj = Paths(prefix.absolute())
+
+
+@main.command()
+@click.pass_obj
+def run(paths: "Paths") -> None:
+    """Runs the agent until it is told to stop (SIGTERM); SIGHUP makes a pass now."""
+    from puller.commands import run_agent  # noqa: PLC0415
+
+    _guarded(lambda: run_agent(paths, os.environ))
+
+
+@main.command(epilog=EXIT_CODES)
+@click.option(
+    "--allow-removals", type=click.IntRange(0, 1000), help="Remove so many services in this pass, whatever the limit."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@click.pass_obj
+def once(paths: "Paths", allow_removals: int | None, as_json: bool) -> None:
+    """Makes one pass now, also of what stalled or backs off. Where an agent runs, it is asked to make it."""
+    from puller.commands import make_one_pass  # noqa: PLC0415
+
+    _guarded(lambda: make_one_pass(paths, os.environ, allow_removals=allow_removals))
+    _print_status(paths, as_json=as_json)
+
+
+@main.command(epilog="Exit codes: 0 nothing to do; 2 there are steps, or some are held; 1 nothing could be planned.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.pass_obj
+def plan(paths: "Paths", as_json: bool) -> None:
+    """Prints what a pass would do now, and changes nothing."""
+    from puller.commands import make_plan  # noqa: PLC0415
+
+    printed, code = _guarded(lambda: make_plan(paths, os.environ, as_json=as_json))
+    click.echo(printed, nl=False)
+    sys.exit(code)
+
+
+@main.command(epilog=EXIT_CODES)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def status(paths: "Paths", as_json: bool) -> None:
+    """Says what is wrong here, since when, and what to do. Works with everything else down."""
+    _print_status(paths, as_json=as_json)
+
+
+@main.command()
+@click.option("--reason", required=True, help="Why; the fleet's page shows it.")
+@click.option("--for", "duration", type=Duration(), help="For how long, e.g. 2h. Without it: until resumed.")
+@click.pass_obj
+def suspend(paths: "Paths", reason: str, duration: timedelta | None) -> None:
+    """From now on changes nothing on this host and repairs nothing. It is still watched and reported."""
+    from puller.commands import suspend_host  # noqa: PLC0415
+
+    click.echo(_guarded(lambda: suspend_host(paths, reason, duration)))
+
+
+@main.command()
+@click.pass_obj
+def resume(paths: "Paths") -> None:
+    """Ends a suspension that was said on this host."""
+    from puller.commands import resume_host  # noqa: PLC0415
+
+    click.echo(_guarded(lambda: resume_host(paths)))
+
+
+@main.command()
+@click.option(
+    "--token-file",
+    type=click.File("rb"),
+    default="-",
+    help="Where the join token is; without it, standard input. Never an argument: a process list is public.",
+)
+@click.option("--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Private CAs to trust.")
+@click.option("--git-url", help="Fetch documents from this git repository.")
+@click.option("--git-branch", help="Its branch.")
+@click.option("--git-username", help="Who to be there.")
+@click.option("--git-password-file", type=click.Path(path_type=Path), help="Whose first line is the password.")
+@click.option("--git-ssh-key-file", type=click.Path(path_type=Path), help="Private key for ssh.")
+@click.option("--git-known-hosts-file", type=click.Path(path_type=Path), help="Host keys that are right.")
+@click.option("--directory", type=click.Path(path_type=Path), help="Fetch documents from this folder.")
+@click.option("--force", is_flag=True, help="Also when this host is enrolled already: it becomes another one.")
+@click.pass_obj
+def enroll(paths: "Paths", /, **options: Any) -> None:
+    """Makes this host known to the backend, with a join token: `towline host invite NAME` prints one."""
+    from puller.commands import enrol_host  # noqa: PLC0415
+
+    click.echo(_guarded(lambda: enrol_host(paths, **options)))
+
+
+def _print_status(paths: "Paths", *, as_json: bool) -> NoReturn:
+    from puller.commands import show_status  # noqa: PLC0415
+
+    printed, code = _guarded(lambda: show_status(paths, as_json=as_json))
+    click.echo(printed, nl=False)
+    sys.exit(code)
+
+
+def _guarded(command: Any) -> Any:
+    """Runs a command; what a person must put right is said in a line, without a traceback."""
+    from puller.ports import Stalled, Unavailable  # noqa: PLC0415
+    from puller.settings import Misconfigured  # noqa: PLC0415
+
+    try:
+        return command()
+    except (Stalled, Unavailable, Misconfigured) as error:
+        click.echo(f"towline-puller: {error}", err=True)
+        sys.exit(1)
+    except PermissionError as error:
+        click.echo(f"towline-puller: {error.filename}: {error.strerror}: run it as the user who owns it", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""What the commands of `towline-puller` do."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from puller.clock import SystemClock
+from puller.paths import Paths
+from puller.ports import Stalled, Unavailable
+from puller.settings import load_settings
+from puller.single_flight import SingleFlight, holder
+from puller.status import read_status
+from puller.store import modes, open_store
+from puller.store.modes import Suspension
+from puller.telling import tell, tell_plan
+
+PASS_DEADLINE_S = 1800.0
+"""So long `once` waits for the pass of a running agent."""
+
+
+def run_agent(paths: Paths, environ: Mapping[str, str]) -> None:
+    """`run`."""
+    from puller.agent import Agent  # noqa: PLC0415 - APScheduler is not needed for anything else
+    from puller.wiring import open_parts  # noqa: PLC0415
+
+    settings = load_settings(paths, environ)
+
+    async def work() -> None:
+        async with open_parts(settings, paths) as parts:
+            await Agent(parts).run()
+
+    with _alone(paths):
+        asyncio.run(work())
+
+
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    """As the one puller of this host. Whoever wakes it too early must not end it: by default these signals would."""
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+    with SingleFlight(paths.lock):
+        yield
+
+
+def make_one_pass(paths: Paths, environ: Mapping[str, str], *, allow_removals: int | None) -> None:
+    """`once`: in this process, or by the agent that runs."""
+    settings = load_settings(paths, environ)
+    if holder(paths.lock) is not None:
+        _ask_agent(paths, allow_removals)
+        return
+
+    async def work() -> None:
+        from puller.reconcile import Reconciler  # noqa: PLC0415
+        from puller.wiring import open_parts  # noqa: PLC0415
+
+        async with open_parts(settings, paths) as parts:
+            await Reconciler(parts).run_pass("request", allow_removals=allow_removals, insist=True)
+
+    with _alone(paths):
+        asyncio.run(work())
+
+
+def make_plan(paths: Paths, environ: Mapping[str, str], *, as_json: bool) -> tuple[str, int]:
+    """`plan`: text or JSON, and the exit code."""
+    from puller.reconcile import Reconciler  # noqa: PLC0415
+    from puller.wiring import open_parts  # noqa: PLC0415
+
+    settings = load_settings(paths, environ)
+
+    async def work() -> tuple[str, int]:
+        async with open_parts(settings, paths) as parts:
+            found = await Reconciler(parts).preview()
+        note = found.taken.refused.message if found.taken.refused else found.taken.unavailable
+        code = 1 if found.plan is None else 2 if found.plan.steps or found.plan.held else 0
+        if as_json:
+            return msgspec.json.format(msgspec.json.encode(found.plan)).decode() + "\n", code
+        return tell_plan(found.plan, mode=found.allowed.mode, note=note), code
+
+    return asyncio.run(work())
+
+
+def show_status(paths: Paths, *, as_json: bool) -> tuple[str, int]:
+    """`status`: text or JSON, and the exit code."""
+    local, now = read_status(paths), SystemClock().now()
+    if as_json:
+        return msgspec.json.format(msgspec.json.encode(local)).decode() + "\n", local.exit_code(now)
+    return tell(local, now), local.exit_code(now)
+
+
+def suspend_host(paths: Paths, reason: str, duration: timedelta | None) -> str:
+    """`suspend`; what to tell."""
+    now = SystemClock().now()
+    until = now + duration if duration else None
+    _write(paths, modes.suspend, Suspension(reason=reason[:500], until=until, since=now))
+    _wake(paths)
+    return "suspended " + (f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until resumed") + f": {reason}"
+
+
+def resume_host(paths: Paths) -> str:
+    """`resume`; what to tell."""
+    _write(paths, modes.resume)
+    _wake(paths)
+    return "resumed: the document's mode is in force again"
+
+
+def enrol_host(
+    paths: Paths, *, token_file: BinaryIO, ca_file: Path | None, directory: Path | None, force: bool, **git: Any
+) -> str:
+    """`enroll`; what to tell."""
+    from puller.enrolment import enrol, read_join_token  # noqa: PLC0415
+    from puller.http_client import HttpClient  # noqa: PLC0415
+
+    token = read_join_token(token_file)
+    clock = SystemClock()
+
+    async def work() -> str:
+        async with HttpClient(clock=clock, ca_file=ca_file) as client:
+            enrolled = await enrol(
+                token, paths, client, clock, ca_file=ca_file, source=_source(directory, git), force=force
+            )
+        keys = ", ".join(enrolled.publishers)
+        return f"{enrolled.settings.host} is enrolled; it believes {keys}. Next: towline-puller run"
+
+    return asyncio.run(work())
+
+
+def _source(directory: Path | None, git: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name.removeprefix("git_"): value for name, value in git.items() if value is not None}
+    if directory is not None:
+        if given:
+            raise Stalled("say either --directory or the options of git, not both")
+        return {"type": "directory", "path": directory.absolute()}
+    if not given:
+        return {}
+    absolute = {name: value.absolute() if isinstance(value, Path) else value for name, value in given.items()}
+    return {"type": "git", **absolute}
+
+
+def _ask_agent(paths: Paths, allow_removals: int | None) -> None:
+    """Leaves a request in the store, wakes the agent, and waits for the pass that answers it."""
+    request = _write(paths, modes.ask, allow_removals, SystemClock().now())
+    _wake(paths)
+    deadline = time.monotonic() + PASS_DEADLINE_S
+    while not _write(paths, modes.answered, request):
+        if holder(paths.lock) is None:
+            raise Unavailable("the agent ended before it made the pass; run this again")
+        if time.monotonic() > deadline:
+            raise Unavailable("the agent has not made the pass yet; it is still asked to: see towline-puller status")
+        time.sleep(0.1)
+
+
+def _wake(paths: Paths) -> None:
+    """Asks the running puller, if there is one, for a pass now."""
+    agent = holder(paths.lock)
+    if agent is not None:
+        os.kill(agent, signal.SIGUSR1)
+
+
+def _write(paths: Paths, question: Any, *arguments: Any) -> Any:
+    """One transaction beside whoever else uses the store."""
+    if not paths.trust.exists():
+        raise Stalled(f"this host is not enrolled ({paths.trust} is not there): towline-puller enroll")
+
+    async def work() -> Any:
+        store = await open_store(paths.database)
+        try:
+            return await store.transact(question, *arguments)
+        finally:
+            await store.close()
+
+    return asyncio.run(work())

@@ -1,0 +1,182 @@
+"""A host becomes known: join token in; keys, trust file and settings out. All of it, or nothing.
+
+The order is what makes it whole: everything is asked and checked before the first file is written, and the settings
+file, which makes this an enrolled host, is written last.
+"""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from desired_state.enrolment import MAX_BYTES, EnrolmentAnswer, EnrolmentRefused, EnrolmentRequest, JoinToken
+from desired_state.request_signature import sign_request
+from desired_state.trust import Trust, TrustRefused, accept_trust
+from puller.durable_file import write_file
+from puller.http_client import Answer, HttpClient, shown, user_agent
+from puller.identity import HostKeys, generate_keys, store_keys
+from puller.paths import Paths
+from puller.ports import Clock, Stalled, Unavailable
+from puller.settings import Misconfigured, Settings, SourceSettings, load_settings, store_settings
+from puller.signed_client import clock_skew_s, detail
+
+MAX_ANSWER_BYTES = 256 << 10
+TARGET = "/v1/enrolments"
+
+_log = structlog.get_logger("towline.enrolment")
+
+
+class Enrolled(Struct, frozen=True, kw_only=True):
+    """What this host is from now on."""
+
+    settings: Settings
+    trust_version: int
+    publishers: tuple[str, ...]
+    """Verifier keys that this host believes: to be compared with `towline trust show`."""
+
+
+def read_join_token(file: BinaryIO) -> JoinToken:
+    """The join token in standard input or a file, never from the command line. Raises Stalled, never showing it."""
+    try:
+        return JoinToken.decode(file.read(MAX_BYTES + 1).decode("ascii", "replace"))
+    except EnrolmentRefused as error:
+        raise Stalled(str(error)) from error
+
+
+async def enrol(
+    token: JoinToken,
+    paths: Paths,
+    client: HttpClient,
+    clock: Clock,
+    *,
+    ca_file: Path | None = None,
+    source: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Enrolled:
+    """Makes this an enrolled host. `ca_file` and `source` (fields of SourceSettings) are what a person says of both;
+    the rest is kept as it stands in the settings file, or comes from the backend.
+
+    Raises Stalled when it is enrolled already (and not forced) or is refused; Unavailable when nobody could be asked.
+    """
+    before = _settings_before(token, paths, force)
+    keys = generate_keys()
+    answer = await _ask(token, keys, client, clock)
+    trust = _believed(token, answer)
+    settings = replace(
+        before,
+        host=token.host,
+        backend_url=token.backend_url,
+        ca_file=ca_file or before.ca_file,
+        source=_source(answer, before.source, source or {}),
+    )
+    store_keys(keys, paths.keys)
+    write_file(paths.trust, answer.trust.encode())
+    store_settings(paths, settings)
+    _log.info("enrolled", host=token.host, backend=shown(token.backend_url), source=settings.source.type)
+    return Enrolled(settings=settings, trust_version=trust.version, publishers=trust.keys)
+
+
+def is_enrolled(paths: Paths) -> bool:
+    """Whether an enrolment was finished here."""
+    return paths.settings.exists() and paths.trust.exists() and (paths.keys / "identity").exists()
+
+
+def _settings_before(token: JoinToken, paths: Paths, force: bool) -> Settings:
+    """What stands in the settings file: an image may bring one. Raises Stalled when this host is enrolled already."""
+    if not paths.settings.exists():
+        return Settings(host=token.host, backend_url=token.backend_url)
+    try:
+        before = load_settings(paths, {})
+    except Misconfigured as error:
+        raise Stalled(f"the settings cannot be kept: {error}. Correct them, or move {paths.settings} away") from error
+    if is_enrolled(paths) and not force:
+        told = f"this host is enrolled already, as {before.host} at {shown(before.backend_url)}"
+        raise Stalled(f"{told} (prefix {paths.prefix}). To make it another, with new keys: --force")
+    return before
+
+
+def _source(answer: EnrolmentAnswer, before: SourceSettings, given: Mapping[str, Any]) -> SourceSettings:
+    """What was given now, above what stood in the settings, above what the backend tells."""
+    told = {name: value for name, value in asdict(answer.sources[0]).items() if value} if answer.sources else {}
+    kept = {name: value for name, value in asdict(before).items() if value != getattr(SourceSettings(), name)}
+    merged = {**told, **kept, **given}
+    if merged.get("type", "http") != told.get("type", "http"):
+        merged = {**kept, **given}  # a branch or an address of another kind of source means nothing
+    if isinstance(merged.get("path"), str):
+        merged["path"] = Path(merged["path"])
+    return SourceSettings(**merged)
+
+
+async def _ask(token: JoinToken, keys: HostKeys, client: HttpClient, clock: Clock) -> EnrolmentAnswer:
+    url = token.backend_url.rstrip("/") + TARGET
+    asked = f"POST {shown(url)}"
+    body = msgspec.json.encode(
+        EnrolmentRequest(
+            host=token.host,
+            token_id=token.id,
+            token_secret=token.secret,
+            identity_key=keys.identity_public,
+            sealing_key=keys.sealing_public,
+            agent_version=user_agent(),
+            at=clock.now().replace(microsecond=0),
+        )
+    )
+    answer = await client.ask(
+        "POST", url, max_bytes=MAX_ANSWER_BYTES, headers=_signed(url, body, token, keys, clock), body=body
+    )
+    if answer.status not in (200, 201):
+        raise _refused(client, asked, answer, clock)
+    try:
+        return msgspec.json.decode(answer.body, type=EnrolmentAnswer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Stalled(
+            f"{asked}: the answer is none of a backend: {error}. Check the address in the join token"
+        ) from error
+
+
+def _signed(url: str, body: bytes, token: JoinToken, keys: HostKeys, clock: Clock) -> dict[str, str]:
+    """The headers of a JSON body, with the proof that we hold the identity key that the body names."""
+    signature = sign_request(
+        "POST",
+        urlsplit(url).path,
+        body,
+        keyid=token.host,
+        key=keys.identity,
+        alg="ed25519",
+        created=int(clock.now().timestamp()),
+        nonce=secrets.token_urlsafe(12),
+    )
+    return {"Content-Type": "application/json", **signature}
+
+
+def _refused(client: HttpClient, asked: str, answer: Answer, clock: Clock) -> Stalled | Unavailable:
+    if answer.status in (408, 425, 429) or answer.status >= 500:
+        return client.unavailable(asked, answer)
+    if answer.status in (401, 403, 409, 410):
+        skew = clock_skew_s(answer, clock) or 0
+        hint = f" (this host's clock differs from the backend's by {skew:+.0f} s)" if abs(skew) > 120 else ""
+        return Stalled(f"{asked}: the backend refuses the join token ({answer.status}): {detail(answer)}{hint}")
+    if answer.status == 404:
+        return Stalled(f"{asked}: no backend answers there (404). Check the address in the join token")
+    return Stalled(f"{asked}: answers {answer.status}: {detail(answer)}")
+
+
+def _believed(token: JoinToken, answer: EnrolmentAnswer) -> Trust:
+    """The trust file of the answer, if it is the one whose digest a person carried here."""
+    if answer.host != token.host:
+        raise Stalled(
+            f"the backend enrolled {answer.host!r}, the join token is for {token.host!r}: nothing was changed"
+        )
+    try:
+        return accept_trust(None, token.trust_digest, answer.trust.encode())
+    except TrustRefused as error:
+        raise Stalled(
+            f"the backend's trust file is refused: {error}. Nothing was changed. The join token is"
+            " of another backend, or somebody stands between. Invite this host again; compare with `towline trust show`"
+        ) from error

@@ -1,0 +1,164 @@
+"""The backend as one process: it answers, its timers work, and it ends when it is told to."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.backend import open_backend, open_engine
+from api.database import transaction
+from api.principal import COMMAND, Role
+from api.publish.target import document_path
+from api.schedule import Schedule
+from api.services import tokens
+from tests.api.serve_process import settings_of
+from tests.api.signing import SigningHost
+from tests.servers.process import free_port
+
+TARGET = "/v1/hosts/alpha/document"
+
+
+class Running:
+    """A backend in a process of its own."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.settings = settings_of(database_url, folder, self.port)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.alpha = self._within(self._enrol)
+        self.token = self._within(self._token)
+        command = [sys.executable, "-m", "tests.api.serve_process", database_url, str(folder), str(self.port)]
+        self.process = subprocess.Popen(command)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+        """One request; the process may still be starting."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, sent, method=method)
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    return answer.status, answer.read()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read()
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.05)
+        raise AssertionError("the backend never answered")
+
+    def poll(self) -> tuple[int, bytes]:
+        """What alpha's poll gets."""
+        signed = self.alpha.headers("GET", TARGET, created=datetime.now(UTC))
+        return self.ask("GET", TARGET, **{name.replace("-", "_"): value for name, value in signed.items()})
+
+    def until(self, fits: Callable[[], bool]) -> bool:
+        """Whether it comes true in a minute."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if fits():
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _within(self, work: Callable[[AsyncEngine], Awaitable[Any]]) -> Any:
+        async def run() -> Any:
+            async with open_backend(self.settings, pooled=False):
+                pass
+            async with open_engine(self.settings, pooled=False) as engine:
+                return await work(engine)
+
+        return asyncio.run(run())
+
+    async def _enrol(self, engine: AsyncEngine) -> SigningHost:
+        async with open_backend(self.settings, pooled=False) as backend:
+            host = SigningHost("alpha", b"a", backend.trusted.keys.exchange.public_key())
+        async with transaction(engine) as connection:
+            await host.enrol(connection)
+        return host
+
+    async def _token(self, engine: AsyncEngine) -> str:
+        made = await tokens.create(engine, COMMAND, name="test", role=Role.ADMIN, now=datetime.now(UTC))
+        return made.secret
+
+
+@contextmanager
+def running(database_url: str, folder: Path) -> Iterator[Running]:
+    """A backend that runs; gone at the end."""
+    backend = Running(database_url, folder)
+    assert backend.process is not None
+    try:
+        yield backend
+    finally:
+        backend.process.kill()
+        backend.process.wait()
+
+
+def test_a_backend_serves_publishes_and_ends(database_url: str, tmp_path: Path) -> None:
+    """A host is declared over REST; the timer publishes it; the front serves it; SIGTERM ends all with exit code 0."""
+    with running(database_url, tmp_path) as backend:
+        assert backend.poll()[0] == 404
+        authorized = {
+            "Authorization": f"Bearer {backend.token}",
+            "Content_Type": "application/json",
+            "If_None_Match": "*",
+        }
+        status, _ = backend.ask("PUT", "/v1/catalogue/hosts/alpha", b'{"host": "alpha"}', **authorized)
+        assert status == 201
+        assert backend.until(lambda: backend.poll()[0] == 200)
+        in_folder = tmp_path / "www" / document_path("alpha")
+        assert backend.until(in_folder.exists)
+        assert backend.poll()[1] == in_folder.read_bytes()
+        assert backend.process is not None
+        backend.process.send_signal(signal.SIGTERM)
+        assert backend.process.wait(30) == 0
+
+
+def test_a_job_that_fails_is_called_again() -> None:
+    """An error ends one call, not the timer."""
+
+    async def work() -> list[str]:
+        calls: asyncio.Queue[str] = asyncio.Queue()
+
+        async def fails() -> None:
+            calls.put_nowait("called")
+            raise RuntimeError("no")
+
+        schedule = Schedule()
+        schedule.every(0.02, "fails", fails)
+        schedule.start()
+        seen = [await asyncio.wait_for(calls.get(), 20) for _ in range(3)]
+        await schedule.stop()
+        return seen
+
+    assert asyncio.run(work()) == ["called"] * 3
+
+
+def test_what_runs_is_let_end() -> None:
+    """Stopping waits for the job that is in the middle of something, and starts no other."""
+    ended: list[int] = []
+
+    async def work() -> None:
+        begun = asyncio.Event()
+
+        async def slow() -> None:
+            begun.set()
+            await asyncio.sleep(0.2)
+            ended.append(1)
+
+        schedule = Schedule()
+        schedule.every(3600, "slow", slow)
+        schedule.start()
+        await begun.wait()
+        await schedule.stop()
+
+    asyncio.run(work())
+    assert ended == [1]

@@ -1,0 +1,259 @@
+"""A host becomes known: all of it or nothing, and only by the backend that its join token names."""
+
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from desired_state.enrolment import (
+    EnrolmentAnswer,
+    EnrolmentRequest,
+    JoinToken,
+    SourceSettings,
+    read_enrolment,
+    text_of_key,
+)
+from desired_state.names import digest_of
+from desired_state.note import SigningKey
+from desired_state.request_signature import RequestRefused
+from desired_state.trust import Trust, encode, sign_trust
+from puller.enrolment import Enrolled, enrol, is_enrolled, read_join_token
+from puller.identity import load_keys
+from puller.paths import Paths
+from puller.ports import Stalled, Unavailable
+from puller.settings import load_settings
+from puller.trust_file import read_trust
+from tests.puller_edge.clock import FakeClock
+from tests.puller_edge.conftest import raised, with_client
+from tests.puller_edge.http_server import Exchange, serving
+
+HOST = "web-1.example"
+ROOT = SigningKey.generate("root", bytes(32))
+PUBLISHER = SigningKey.generate("publisher", bytes([1] * 32))
+
+
+def trust(clock: FakeClock, version: int = 1) -> Trust:
+    return Trust(
+        schema="towline.trust/1",
+        version=version,
+        epoch=1,
+        keys=(str(PUBLISHER.verifier),),
+        threshold=1,
+        root_keys=(str(ROOT.verifier),),
+        root_threshold=1,
+        exchange_key=text_of_key(bytes(range(32))),
+        issued_at=clock.now(),
+    )
+
+
+class Backend:
+    """One that lets the host in, or answers what a test says; it reads requests as the real one does."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.requests: list[EnrolmentRequest] = []
+        self.trust = sign_trust(trust(clock), [ROOT]).decode()
+        self.host = HOST
+        self.sources: tuple[SourceSettings, ...] = ()
+        self.status = 200
+        self.body: bytes | None = None
+
+    def __call__(self, exchange: Exchange) -> None:
+        assert "/v1/enrolments" == exchange.target
+        try:
+            request = read_enrolment(exchange.body, exchange.target, exchange.headers, now=self.clock.now())
+        except (RequestRefused, ValueError) as error:
+            exchange.answer(403, msgspec.json.encode({"detail": str(error)}))
+            return
+        self.requests.append(request)
+        answer = EnrolmentAnswer(host=self.host, trust=self.trust, sources=self.sources)
+        exchange.answer(self.status, msgspec.json.encode(answer) if self.body is None else self.body)
+
+
+@pytest.fixture
+def backend(clock: FakeClock) -> Backend:
+    """Lets HOST in."""
+    return Backend(clock)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A prefix with nothing in it."""
+    return Paths(tmp_path / "prefix")
+
+
+def token(clock: FakeClock, url: str) -> JoinToken:
+    return JoinToken(
+        host=HOST,
+        id="token-1-id",
+        secret="s" * 43,
+        backend_url=url,
+        trust_digest=digest_of(encode(trust(clock))),
+        expires_at=clock.now() + timedelta(hours=1),
+    )
+
+
+def run(backend: Backend, paths: Paths, **options: object) -> Enrolled:
+    clock = backend.clock
+    with serving(backend) as server:
+        return with_client(
+            clock,
+            lambda client: enrol(token(clock, server.url), paths, client, clock, **options),  # type: ignore[arg-type]
+        )
+
+
+def snapshot(paths: Paths) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in paths.prefix.rglob("*") if path.is_file()}
+
+
+def test_host_is_enrolled(backend: Backend, paths: Paths) -> None:
+    """Keys, trust file and settings are there; the backend has the public halves, proven."""
+    enrolled = run(backend, paths)
+    keys, request = load_keys(paths.keys), backend.requests[0]
+    assert (keys.identity_public, keys.sealing_public) == (request.identity_key, request.sealing_key)
+    assert (HOST, "token-1-id", "s" * 43) == (request.host, request.token_id, request.token_secret)
+    assert trust(backend.clock) == read_trust(paths.trust)
+    assert load_settings(paths, {}) == enrolled.settings
+    assert (HOST, "http") == (enrolled.settings.host, enrolled.settings.source.type)
+    assert (str(PUBLISHER.verifier),) == enrolled.publishers
+
+
+def test_second_time_says_so(backend: Backend, paths: Paths) -> None:
+    """An enrolled host asks nobody and changes nothing."""
+    run(backend, paths)
+    before = snapshot(paths)
+    error = raised(Stalled, lambda: run(backend, paths))
+    assert f"this host is enrolled already, as {HOST}" in str(error)
+    assert (before, 1) == (snapshot(paths), len(backend.requests))
+
+
+def test_forced_second_time_makes_new_keys(backend: Backend, paths: Paths) -> None:
+    """With force the host gets another identity, and keeps what a person set."""
+    run(backend, paths)
+    paths.settings.write_text(paths.settings.read_text().replace("[source]", 'metrics_dir = "/metrics"\n\n[source]'))
+    enrolled = run(backend, paths, force=True)
+    assert backend.requests[0].identity_key != backend.requests[1].identity_key
+    assert (backend.requests[1].identity_key, Path("/metrics")) == (
+        load_keys(paths.keys).identity_public,
+        enrolled.settings.metrics_dir,
+    )
+
+
+def test_source_that_the_backend_tells(backend: Backend, paths: Paths) -> None:
+    """A fleet that publishes to git says so at enrolment; credentials are the host's own business."""
+    backend.sources = (SourceSettings(type="git", url="https://git.test/x.git", branch="published"),)
+    source = run(backend, paths, source={"username": "reader", "password_file": Path("/etc/x")}).settings.source
+    told = (source.type, source.url, source.branch, source.username, source.password_file)
+    assert ("git", "https://git.test/x.git", "published", "reader", Path("/etc/x")) == told
+
+
+def test_source_that_a_person_gives(backend: Backend, paths: Paths) -> None:
+    """What is given at the command line is above what the backend tells."""
+    backend.sources = (SourceSettings(type="git", url="https://git.test/x.git", branch="b"),)
+    source = run(backend, paths, source={"type": "directory", "path": Path("/mnt")}).settings.source
+    assert ("directory", "", Path("/mnt")) == (source.type, source.url, source.path)
+
+
+def test_settings_that_an_image_brought(backend: Backend, paths: Paths) -> None:
+    """A settings file that was there before is kept but for who this host is."""
+    paths.settings.parent.mkdir(parents=True)
+    paths.settings.write_text(
+        'host = "image"\nartifact_dirs = ["/mnt/a"]\n[source]\ntype = "directory"\npath = "/mnt"\n'
+    )
+    settings = run(backend, paths, ca_file=Path("/etc/ca.pem")).settings
+    assert (HOST, (Path("/mnt/a"),), "directory", Path("/etc/ca.pem")) == (
+        settings.host,
+        settings.artifact_dirs,
+        settings.source.type,
+        settings.ca_file,
+    )
+
+
+def test_settings_that_cannot_be_read_stop_it_before_anything(backend: Backend, paths: Paths) -> None:
+    """The token is not used up for a host that could not be set up."""
+    paths.settings.parent.mkdir(parents=True)
+    paths.settings.write_text("host = ")
+    assert "move" in str(raised(Stalled, lambda: run(backend, paths)))
+    assert [] == backend.requests
+
+
+def _other_trust(backend: Backend) -> None:
+    backend.trust = sign_trust(trust(backend.clock, version=2), [ROOT]).decode()
+
+
+def _altered_trust(backend: Backend) -> None:
+    backend.trust = backend.trust.replace('"threshold": 1', '"threshold": 2', 1)
+
+
+def _unsigned_trust(backend: Backend) -> None:
+    backend.trust = sign_trust(trust(backend.clock), [PUBLISHER]).decode()
+
+
+def _other_host(backend: Backend) -> None:
+    backend.host = "web-2.example"
+
+
+def _page(backend: Backend) -> None:
+    backend.body = b"<html>sign in to the guest network</html>"
+
+
+def _huge(backend: Backend) -> None:
+    backend.body = b'{"host": "' + b"x" * (1 << 20)
+
+
+REFUSALS = {
+    _other_trust: "trust file is refused",
+    _altered_trust: "trust file is refused",
+    _unsigned_trust: "trust file is refused",
+    _other_host: "the backend enrolled 'web-2.example'",
+    _page: "none of a backend",
+    _huge: "none of a backend",
+}
+
+
+@pytest.mark.parametrize("spoil", REFUSALS)
+def test_answer_that_is_not_believed_changes_nothing(backend: Backend, paths: Paths, spoil) -> None:
+    """Whoever answers in the backend's place, or alters its answer, leaves no file."""
+    spoil(backend)
+    assert REFUSALS[spoil] in str(raised(Stalled, lambda: run(backend, paths)))
+    assert (False, {}) == (is_enrolled(paths), snapshot(paths))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "text"),
+    [
+        (403, Stalled, "refuses the join token (403): used already"),
+        (404, Stalled, "no backend answers there (404)"),
+        (422, Stalled, "answers 422: used already"),
+        (302, Stalled, "answers 302"),
+        (503, Unavailable, "answers 503"),
+    ],
+)
+def test_refused_by_the_backend(backend: Backend, paths: Paths, status: int, kind: type[Exception], text: str) -> None:
+    """The text says what the backend says, and not the token's secret; no file is left."""
+    backend.status, backend.body = status, b'{"detail": "used already"}'
+    error = str(raised(kind, lambda: run(backend, paths)))
+    assert (True, False, {}) == (text in error, "s" * 43 in error, snapshot(paths))
+
+
+def test_refused_when_forced_keeps_the_old_identity(backend: Backend, paths: Paths) -> None:
+    """A forced enrolment that is refused leaves the host what it was."""
+    run(backend, paths)
+    before = snapshot(paths)
+    backend.status = 403
+    raised(Stalled, lambda: run(backend, paths, force=True))
+    assert before == snapshot(paths)
+
+
+def test_join_token_is_read_from_a_file(clock: FakeClock) -> None:
+    """One line, with or without its end."""
+    wanted = token(clock, "https://backend.test")
+    assert wanted == read_join_token(io.BytesIO(f"  {wanted.encode()}\n".encode()))
+
+
+@pytest.mark.parametrize("text", [b"", b"towline-join-1.", b"\xff\xfe", b"towline-join-1." + b"A" * 100000])
+def test_join_token_that_is_none(text: bytes) -> None:
+    """Anything else is refused."""
+    raised(Stalled, lambda: read_join_token(io.BytesIO(text)))
