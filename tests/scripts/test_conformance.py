@@ -97,7 +97,7 @@ def test_a_whole_life(kind: str, folder: Path) -> None:
     kept.write_text("kept")
     assert ("1", "0") == (service.do("uninstall").changed, service.do("uninstall").changed)
     assert (5, "kept") == (service.status().code, kept.read_text())
-    assert ["packages", "services"] == sorted(p.name for p in service.prefix.iterdir())
+    assert ["packages", "services"] == sorted(p.name for p in service.prefix.iterdir() if p.is_dir())
     assert [] == list((service.prefix / "packages").iterdir())
     assert ("1", "0") == (service.do("purge").changed, service.do("purge").changed)
     assert [] == list((service.prefix / "services").iterdir())

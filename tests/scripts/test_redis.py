@@ -131,8 +131,11 @@ def test_an_installed_upgrade_is_not_told_before_it_runs(folder: Path) -> None:
     service.version, service.packages = "9.1.2", {"server": valkey_archive("9.1.2")}
     service.do("install")
     assert "9.0.0" == service.status().facts["version"]
+    old = service.prefix / "packages" / "valkey-9.0.0"
+    assert old.is_dir()
     service.do("restart")
     assert "9.1.2" == service.status().facts["version"]
+    assert not old.exists()
 
 
 def test_a_package_of_another_version_is_refused(folder: Path) -> None:
@@ -141,6 +144,12 @@ def test_a_package_of_another_version_is_refused(folder: Path) -> None:
     service.version = "9.1.1"
     said = service.call("install")
     assert (6, "the package holds version 9.1.2, the document says 9.1.1") == (said.code, said.reason)
+    assert "absent" == service.state_now()
+    good = redis(folder)
+    good.do("install", "configure", "start")
+    assert 6 == service.call("install").code
+    assert ("running", "9.1.2") == (good.state_now(), good.status().facts["version"])
+    good.do("restart")
 
 
 def test_real_redis_with_a_short_version(folder: Path) -> None:
