@@ -44,6 +44,11 @@ class Backend:
         self.closing = asyncio.Event()
         """Set when the process was told to end: streams that wait end themselves."""
 
+    @property
+    def polls(self) -> int:
+        """A host that missed so many is stale."""
+        return self.settings.hosts.stale_after_polls
+
     @cached_property
     def feed(self) -> Feed:
         """What is new, for the pages that are open."""

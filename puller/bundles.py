@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from desired_state.contract import BundleIndex
 from desired_state.names import FILE_PATTERN, Digest, digest_of, is_name
-from puller.ports import Stalled
+from puller.ports import Stalled, Unavailable
 
 MAX_ARCHIVE_BYTES = 16 << 20
 MAX_UNPACKED_BYTES = 16 << 20
@@ -60,23 +60,29 @@ class Bundles:
         self._folder = folder
 
     def open(self, archive: Path, digest: Digest) -> Bundle:
-        """The bundle of that digest, unpacked from its archive where it is not there or not true. Raises Stalled."""
-        content = read_archive(archive, digest)
-        path = self._folder / digest.removeprefix("sha256:")
+        """The bundle of that digest, unpacked from its archive where it is not there or not true.
+
+        Raises Stalled for an archive that is refused, Unavailable when it cannot be written.
+        """
         try:
-            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
+            content = read_archive(archive, digest)
+            index = _read_index(content, digest)
+            path = self._folder / digest.removeprefix("sha256:")
+            files = {name: digest_of(data) for name, data in content.items()}
+            return Bundle(
+                path=path, digest=digest, index=index, files=files, marks=self._put_right(content, path, files)
+            )
+        except (OSError, BundleDamaged) as error:
+            raise Unavailable(f"the bundle {digest} cannot be unpacked in {self._folder}: {error}") from error
+
+    def _put_right(self, content: dict[str, bytes], path: Path, files: dict[str, Digest]) -> dict[str, _Marks]:
+        try:
+            return _compare(path, files)
         except BundleDamaged as damage:
             if path.exists():
-                _log.warning("bundle damaged on disk, unpacked again", digest=digest, reason=str(damage))
-            self._unpack(content, path)
-            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
-        return Bundle(
-            path=path,
-            digest=digest,
-            index=_read_index(content, digest),
-            files={name: digest_of(data) for name, data in content.items()},
-            marks=marks,
-        )
+                _log.warning("bundle damaged on disk, unpacked again", bundle=path.name, reason=str(damage))
+        self._unpack(content, path)
+        return _compare(path, files)
 
     def _unpack(self, content: dict[str, bytes], path: Path) -> None:
         self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
