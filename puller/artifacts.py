@@ -1,9 +1,11 @@
 """Packages and bundles, kept by content: nothing stands under its final name that is not verified."""
 
 import asyncio
+import fcntl
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +19,7 @@ from puller.http_client import HttpClient
 from puller.ports import Stalled, Unavailable
 from puller.signed_client import SignedClient
 
+LOCK_POLL_S = 0.1
 RESERVE_BYTES = 64 << 20
 """Free space that a download leaves for others."""
 
@@ -51,15 +54,38 @@ class ArtifactStore:
 
     async def ensure(self, artifact: Artifact, bases: Sequence[str]) -> Path:
         """Path of the complete, verified file; see ports.Artifacts. Two that want one file share a fetch."""
-        async with self._locks.setdefault(artifact.digest, asyncio.Lock()):
-            path = self.path_of(artifact.digest)
+        path = self.path_of(artifact.digest)
+        try:
+            async with self._locks.setdefault(artifact.digest, asyncio.Lock()):
+                if not await asyncio.to_thread(self._is_here, artifact, path):
+                    await self._fetch_alone(artifact, bases, path)
+        except OSError as error:
+            raise Unavailable(f"{artifact.file} cannot be kept in {path.parent}: {error.strerror or error}") from error
+        return path
+
+    async def _fetch_alone(self, artifact: Artifact, bases: Sequence[str], path: Path) -> None:
+        """Brings the file, unless another process of this host (`once`, `plan`) has brought it meanwhile."""
+        await asyncio.to_thread(self._make_folders)
+        async with self._lock_out_others(artifact):
             if await asyncio.to_thread(self._is_here, artifact, path):
-                return path
-            await asyncio.to_thread(self._prepare, artifact)
+                return
+            await asyncio.to_thread(self._check_room, artifact)
             await self._bring(artifact, bases)
             await asyncio.to_thread(self._keep, artifact, path)
             _log.info("artifact kept", file=artifact.file, digest=artifact.digest, size=artifact.size)
-            return path
+
+    @asynccontextmanager
+    async def _lock_out_others(self, artifact: Artifact) -> AsyncIterator[None]:
+        """Two processes must not write one part file. The lock dies with its holder."""
+        descriptor = os.open(
+            self._parts / f"{_hex(artifact.digest)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            while not _locked(descriptor):  # noqa: ASYNC110 - another process can set no event of ours
+                await asyncio.sleep(LOCK_POLL_S)
+            yield
+        finally:
+            os.close(descriptor)
 
     async def _bring(self, artifact: Artifact, bases: Sequence[str]) -> None:
         """Fills the part file with the verified content, from the first place that has it."""
@@ -96,9 +122,11 @@ class ArtifactStore:
         self._verified[artifact.digest] = marks
         return True
 
-    def _prepare(self, artifact: Artifact) -> None:
+    def _make_folders(self) -> None:
         self._complete.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _check_room(self, artifact: Artifact) -> None:
         part = self._parts / _hex(artifact.digest)
         have = part.stat().st_size if part.exists() else 0
         need = artifact.size - min(have, artifact.size) + self._reserve_bytes
@@ -128,6 +156,7 @@ class ArtifactStore:
         Returns the bytes freed. Call it when nothing is being fetched or unpacked.
         """
         names = {_hex(digest) for digest in used}
+        names |= {f"{name}.lock" for name in names}
         freed = sum(_remove(path) for path in _files(self._parts) if path.name not in names)
         unused = sorted(
             (path for path in _files(self._complete) if path.name not in names), key=lambda path: path.stat().st_mtime
@@ -165,6 +194,14 @@ def _nowhere(artifact: Artifact, failures: Sequence[Unavailable | Stalled]) -> U
         return Stalled(told)
     patience = [failure.retry_after_s for failure in waits if failure.retry_after_s is not None]
     return Unavailable(told, retry_after_s=min(patience) if len(patience) == len(waits) else None)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _hex(digest: Digest) -> str:

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from desired_state.contract import BundleIndex
 from desired_state.names import FILE_PATTERN, Digest, digest_of, is_name
-from puller.ports import Stalled
+from puller.ports import Stalled, Unavailable
 
 MAX_ARCHIVE_BYTES = 16 << 20
 MAX_UNPACKED_BYTES = 16 << 20
@@ -60,23 +60,29 @@ class Bundles:
         self._folder = folder
 
     def open(self, archive: Path, digest: Digest) -> Bundle:
-        """The bundle of that digest, unpacked from its archive where it is not there or not true. Raises Stalled."""
-        content = read_archive(archive, digest)
-        path = self._folder / digest.removeprefix("sha256:")
+        """The bundle of that digest, unpacked from its archive where it is not there or not true.
+
+        Raises Stalled for an archive that is refused, Unavailable when it cannot be written.
+        """
         try:
-            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
+            content = read_archive(archive, digest)
+            index = _read_index(content, digest)
+            path = self._folder / digest.removeprefix("sha256:")
+            files = {name: digest_of(data) for name, data in content.items()}
+            return Bundle(
+                path=path, digest=digest, index=index, files=files, marks=self._put_right(content, path, files)
+            )
+        except (OSError, BundleDamaged) as error:
+            raise Unavailable(f"the bundle {digest} cannot be unpacked in {self._folder}: {error}") from error
+
+    def _put_right(self, content: dict[str, bytes], path: Path, files: dict[str, Digest]) -> dict[str, _Marks]:
+        try:
+            return _compare(path, files)
         except BundleDamaged as damage:
             if path.exists():
-                _log.warning("bundle damaged on disk, unpacked again", digest=digest, reason=str(damage))
-            self._unpack(content, path)
-            marks = _compare(path, {name: digest_of(data) for name, data in content.items()})
-        return Bundle(
-            path=path,
-            digest=digest,
-            index=_read_index(content, digest),
-            files={name: digest_of(data) for name, data in content.items()},
-            marks=marks,
-        )
+                _log.warning("bundle damaged on disk, unpacked again", bundle=path.name, reason=str(damage))
+        self._unpack(content, path)
+        return _compare(path, files)
 
     def _unpack(self, content: dict[str, bytes], path: Path) -> None:
         self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -146,10 +152,7 @@ def _members(tar: tarfile.TarFile) -> dict[str, bytes]:
         if problem:
             raise ValueError(f"{member.name[:100]!r} {problem}")
         file = tar.extractfile(member)
-        data = file.read() if file is not None else b""
-        if len(data) != member.size:
-            raise ValueError(f"{member.name!r} is cut short")
-        content[member.name] = data
+        content[member.name] = file.read() if file is not None else b""
     return content
 
 
@@ -208,7 +211,7 @@ def _compare(path: Path, files: dict[str, Digest]) -> dict[str, _Marks]:
 
 def _same_names(path: Path, files: Collection[str]) -> None:
     try:
-        names = set(_names(path, ""))
+        names = {"a link"} if path.is_symlink() else set(_names(path, ""))
     except OSError as error:
         raise BundleDamaged(f"{path}: {error.strerror}") from error
     if names != set(files):
@@ -216,10 +219,7 @@ def _same_names(path: Path, files: Collection[str]) -> None:
 
 
 def _names(path: Path, below: str) -> Iterator[str]:
-    """The paths of all that is there. A folder that is a link counts as what it is: something that is not ours."""
-    if path.is_symlink():
-        yield f"{below} (a link)"
-        return
+    """The paths of all that is there; a link to a folder counts as one file, and no bundle has that."""
     with os.scandir(path) as entries:
         for entry in entries:
             name = f"{below}{entry.name}"

@@ -25,6 +25,9 @@ MAX_RETRY_AFTER_S = 3600.0
 """A server that asks for more patience than this gets this much: a wrong header must not silence a host for a year."""
 
 
+UNREADABLE = "an address that cannot be read"
+
+
 class Deadlines(Struct, frozen=True, kw_only=True):
     """How long the phases of one request may take, in seconds. `total_s` bounds a whole exchange, drip by drip."""
 
@@ -96,6 +99,8 @@ class HttpClient:
     ) -> AsyncIterator[httpx2.Response]:
         """One exchange whose body the caller reads; errors while reading are mapped too. The caller sets a deadline."""
         asked = f"{method} {shown(url)}"
+        if shown(url) == UNREADABLE:
+            raise Stalled(f"{method} {UNREADABLE}: correct the address in the settings or the document")
         try:
             async with self._client.stream(method, url, headers=headers, content=body) as response:
                 _refuse_encoding(response, asked)
@@ -158,7 +163,7 @@ def shown(url: str) -> str:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return "an address that cannot be read"
+        return UNREADABLE
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 

@@ -13,7 +13,7 @@ from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare_one
 from api.services.fleet import line_of
 from api.services.host_detail import document_in
-from api.services.standing import Standing
+from api.services.standing import STALE_AFTER_POLLS, Standing
 from desired_state.catalogue import HostEntry, ServiceEntry, selects
 from desired_state.report import Status
 
@@ -32,6 +32,8 @@ class OnHost(Struct, frozen=True, kw_only=True):
 
     host: str
     standing: Standing
+    fresh: bool
+    """Whether the evidence is young enough; else health is what it was."""
     compared: Compared
 
 
@@ -55,7 +57,9 @@ async def service_list(engine: AsyncEngine) -> tuple[ServiceLine, ...]:
     return tuple(ServiceLine(entry=entry, hosts=len(_placed(entry, hosts))) for entry in entries)
 
 
-async def service_detail(engine: AsyncEngine, name: str, *, now: datetime, after: str = "") -> ServiceDetail:
+async def service_detail(
+    engine: AsyncEngine, name: str, *, now: datetime, polls: int = STALE_AFTER_POLLS, after: str = ""
+) -> ServiceDetail:
     """One service across hosts, by host name, from after that one. Raises NotFound where it is not declared."""
     async with snapshot(engine) as connection:
         entry = await declared.service(connection, name)
@@ -63,19 +67,21 @@ async def service_detail(engine: AsyncEngine, name: str, *, now: datetime, after
             raise NotFound(f"no service {name} is declared in the catalogue; hosts that have it keep it")
         placed = _placed(entry, await declared.hosts(connection))
         page = [host for host in placed if host > after][: HOSTS + 1]
-        hosts = await _on_hosts(connection, name, page[:HOSTS], now)
+        hosts = await _on_hosts(connection, name, page[:HOSTS], now, polls)
     return ServiceDetail(
         name=name,
         entry=entry,
         placed=len(placed),
-        healthy=sum(line.compared.health == "healthy" for line in hosts),
+        healthy=sum(line.fresh and line.compared.health == "healthy" for line in hosts),
         differing=sum(line.compared.differences > 0 for line in hosts),
         hosts=hosts,
         next=page[HOSTS - 1] if len(page) > HOSTS else None,
     )
 
 
-async def _on_hosts(connection: AsyncConnection, name: str, hosts: list[str], now: datetime) -> tuple[OnHost, ...]:
+async def _on_hosts(
+    connection: AsyncConnection, name: str, hosts: list[str], now: datetime, polls: int
+) -> tuple[OnHost, ...]:
     rows = await questions.named_hosts(connection, hosts)
     notes, bodies = await questions.notes(connection, hosts), await questions.statuses(connection, hosts)
     lines = []
@@ -83,8 +89,8 @@ async def _on_hosts(connection: AsyncConnection, name: str, hosts: list[str], no
         host = row["host"]
         status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
         document = document_in(notes[host]) if host in notes else None
-        standing = line_of(row, now, status).standing
-        lines.append(OnHost(host=host, standing=standing, compared=compare_one(name, document, status)))
+        line, compared = line_of(row, now, status, polls=polls), compare_one(name, document, status)
+        lines.append(OnHost(host=host, standing=line.standing, fresh=line.fresh, compared=compared))
     return tuple(lines)
 
 

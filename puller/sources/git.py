@@ -60,7 +60,10 @@ class GitSource:
             from puller.sources.git_clone import read_head  # noqa: PLC0415
 
             self._remove_other_clones()
-            return read_head(self._access, clone, path, tag)
+            try:
+                return read_head(self._access, clone, path, tag)
+            except OSError as error:
+                raise Unavailable(f"the folder {self._folder} of the git source: {error}") from error
 
         return await self._in_thread(job)
 

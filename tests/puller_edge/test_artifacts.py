@@ -66,7 +66,9 @@ class Host:
         return self.folder / "sha256" / wanted.digest.removeprefix("sha256:")
 
     def left(self) -> list[str]:
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        """Every file but the empty ones that are only there to be locked."""
+        files = (path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+        return sorted(str(path.relative_to(self.folder)) for path in files)
 
 
 @pytest.fixture
@@ -112,6 +114,38 @@ def test_two_steps_share_one_fetch(host: Host) -> None:
         wanted = artifact(server.url)
         with_client(host.clock, both)
     assert 1 == len(server.asked)
+
+
+def test_two_processes_share_one_fetch(host: Host) -> None:
+    """`plan` beside a running agent waits for the agent's fetch and uses it."""
+
+    async def both(client: HttpClient) -> None:
+        # Two stores know nothing of each other, as two processes do.
+        await asyncio.gather(host.store(client).ensure(wanted, ()), host.store(client).ensure(wanted, ()))
+
+    with serving(file_server(CONTENT, cuts=[100])) as server:
+        wanted = artifact(server.url)
+        with_client(host.clock, both)
+    assert [None, "bytes=100-"] == [exchange.headers.get("range") for exchange in server.asked]
+
+
+def test_folder_that_cannot_be_written(host: Host) -> None:
+    """A disk that is read-only, or a folder that is none, is unavailable and named; nothing crashes."""
+    host.folder.write_text("a file")
+    error = raised(Unavailable, lambda: host.ensure(artifact("http://127.0.0.1:1/")))
+    assert f"redis-6.0.tar.gz cannot be kept in {host.folder}/sha256: Not a directory" == str(error)
+
+
+def test_every_offset(host: Host) -> None:
+    """Cut at a hundred offsets, in turn after a restart each, the file is whole or not there."""
+    with serving(file_server(CONTENT)) as server:
+        wanted = artifact(server.url)
+        host.ensure(wanted)
+        for offset in [*range(0, len(CONTENT), 103), len(CONTENT) - 1]:
+            host.complete(wanted).unlink()
+            host.part(wanted).write_bytes(CONTENT[:offset])
+            assert CONTENT == host.ensure(wanted)
+    assert {None, "bytes=103-"} <= {exchange.headers.get("range") for exchange in server.asked}
 
 
 @pytest.mark.parametrize("damage", [b"", CONTENT[:-1], WRONG], ids=["empty", "cut", "altered"])

@@ -13,7 +13,7 @@ import pytest
 from desired_state.contract import Verb
 from desired_state.names import digest_of
 from puller.bundles import MAX_UNPACKED_BYTES, Bundle, BundleDamaged, Bundles, check_bundle
-from puller.ports import Stalled
+from puller.ports import Stalled, Unavailable
 from tests.puller_edge.conftest import raised
 
 INDEX = (
@@ -205,7 +205,12 @@ def _link_folder(path: Path) -> None:
     (path.parent / "common").symlink_to(path.parent.parent / "moved")
 
 
-DAMAGES = [_add_below, _link_folder, _replace, _rewrite_in_place, _link, _add, Path.unlink]
+def _link_all(path: Path) -> None:
+    path.parent.rename(path.parent.parent / "moved")
+    path.parent.symlink_to(path.parent.parent / "moved")
+
+
+DAMAGES = [_link_all, _add_below, _link_folder, _replace, _rewrite_in_place, _link, _add, Path.unlink]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -239,6 +244,12 @@ def test_script_that_runs_keeps_its_file(tmp_path: Path) -> None:
         (path / "extra.sh").write_bytes(b"")
         opened(tmp_path, archive())
         assert FILES["redisctl.sh"] == running.read()
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is said where, and it may pass."""
+    (tmp_path / "bundles").write_text("a file")
+    assert f"cannot be unpacked in {tmp_path}/bundles" in str(raised(Unavailable, lambda: opened(tmp_path, archive())))
 
 
 def test_opening_again_writes_nothing(tmp_path: Path) -> None:

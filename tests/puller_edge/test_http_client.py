@@ -5,10 +5,9 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from puller.http_client import Deadlines, HttpClient, failure, shown
+from puller.http_client import Deadlines, HttpClient, shown
 from puller.ports import Stalled, Unavailable
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.clock import FakeClock
@@ -241,6 +240,7 @@ def test_shown_holds_no_secret(url: str, text: str) -> None:
     assert text == shown(url)
 
 
-def test_bad_address_needs_a_person() -> None:
+@pytest.mark.parametrize("url", ["", "ftp://x/", "http://[::1", "http://127.0.0.1:99999/", "http:///x", "http://x/\0"])
+def test_bad_address_needs_a_person(clock: FakeClock, url: str) -> None:
     """Waiting does not mend an address."""
-    assert isinstance(failure("GET x", httpx2.UnsupportedProtocol("no scheme")), Stalled)
+    assert "address" in str(raised(Stalled, lambda: get(clock, url)))

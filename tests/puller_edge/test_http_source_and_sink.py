@@ -81,7 +81,7 @@ def test_too_large_document_is_handed_on_cut(clock: FakeClock) -> None:
 
 
 def test_trust_file_by_version(clock: FakeClock) -> None:
-    """A trust file is asked for by its version; a version that is not there is None."""
+    """A trust file is asked for by its version, without a signature; one that is not there is None."""
 
     async def both(client: HttpClient) -> tuple[bytes | None, bytes | None]:
         source = HttpSource(signed(client, server.url, clock), host=HOST)
@@ -92,6 +92,7 @@ def test_trust_file_by_version(clock: FakeClock) -> None:
 
     with serving(respond) as server:
         assert (b"trust 2", None) == with_client(clock, both)
+    assert {False} == {"signature" in exchange.headers for exchange in server.asked}
 
 
 def test_delivery_is_received(clock: FakeClock) -> None:
