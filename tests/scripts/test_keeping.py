@@ -93,3 +93,15 @@ def _servers_below(folder: Path) -> list[int]:
         if ours and int(entry.name) != os.getpid():
             found.append(int(entry.name))
     return found
+
+
+def test_a_log_that_is_a_link_is_not_read(folder: Path) -> None:
+    """The service's account owns that folder under systemd; root does not show what a link there leads to."""
+    log = folder / "prefix/services/web/log"
+    log.mkdir(parents=True)
+    (folder / "secret").write_text("canary\n")
+    (log / "web.log").symlink_to(folder / "secret")
+    assert "" == functions(folder, "last_words")
+    (log / "web.log").unlink()
+    (log / "web.log").write_text("it ended\n")
+    assert "it ended" == functions(folder, "last_words").strip()
