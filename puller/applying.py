@@ -104,7 +104,7 @@ class Applier:
         return await self.settle(journalled, ended)
 
     async def _bring_packages(self, step: Step, wanted: Service) -> None:
-        """Before the first step of a service, so that nothing is stopped for a package not here yet; and before its use."""
+        """Before a service's first step, so that nothing is stopped for a package not here yet; and before its use."""
         first = step.service in self._installing and step.service not in self._brought
         if first or step.verb is Verb.INSTALL:
             for package in wanted.packages.values():
