@@ -11,7 +11,7 @@ from desired_state.acceptance import Accepted
 from desired_state.answer import Answer, read_answer
 from desired_state.contract import Effect, Exit, Verb
 from desired_state.document import Service
-from desired_state.names import ServiceName
+from desired_state.names import Digest, ServiceName
 from desired_state.progress import after_step
 from desired_state.record import Record, Recorded
 from desired_state.report import StepOutcome, StepResult
@@ -35,6 +35,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     """A step that failed, and what happens next."""
 
     step: Step
+    document: Digest
     what_next: Next
     attempts: int
     message: str
@@ -178,7 +179,15 @@ class Applier:
         result = _result(journalled, "failed", message=message, ended=ended, answer=answer)
         await self._parts.store.transact(journal.fail, journalled.n, result, wait)
         self.waits[step.service] = wait
-        self.failures.append(Failure(step=step, what_next=what_next, attempts=wait.attempts, message=wait.message))
+        self.failures.append(
+            Failure(
+                step=step,
+                document=self._accepted.digest,
+                what_next=what_next,
+                attempts=wait.attempts,
+                message=wait.message,
+            )
+        )
         _log.warning("step failed", service=step.service, verb=step.verb, reason=message, next=what_next)
 
 
