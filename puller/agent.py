@@ -24,7 +24,7 @@ from puller.supervision import notify, watchdog_period_s
 DEFAULT_INTERVAL_S = 60
 LATE_S = 10.0
 """So much later than its interval a poll may be before the monotonic clock steps in."""
-DRAIN_S = 10.0
+DRAIN_S = 3.0
 """So long a pass may go on after the agent was told to stop; a step that runs is left to its keeper."""
 _JOB = "poll"
 _log = structlog.get_logger("towline.agent")
@@ -113,7 +113,7 @@ class Agent:
             return None
 
     async def _drained(self, work: Coroutine[Any, Any, PassEnd | None]) -> PassEnd | None:
-        """The pass, or what is done of it ten seconds after the order to stop."""
+        """The pass, or what is done of it three seconds after the order to stop."""
         task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()

@@ -15,6 +15,7 @@ class ExitWatch:
     def __init__(self, on_exit: Callable[[ServiceName], None]) -> None:
         self._on_exit = on_exit
         self._watched: dict[ServiceName, tuple[Identity, int]] = {}
+        self._told: dict[ServiceName, Identity] = {}
 
     def watch(self, identities: Mapping[ServiceName, Identity]) -> None:
         """From now on exactly these are watched."""
@@ -32,13 +33,23 @@ class ExitWatch:
     def _begin(self, service: ServiceName, identity: Identity) -> None:
         try:
             pidfd = os.pidfd_open(identity.pid)
-        except OSError:  # gone, or not to be had here: the next look tells
+        except ProcessLookupError:
+            self._missed(service, identity)
+            return
+        except OSError:
             return
         if start_time(identity.pid) != identity.start_time:  # asked after opening: the number is another process's
             os.close(pidfd)
+            self._missed(service, identity)
             return
         self._watched[service] = (identity, pidfd)
         asyncio.get_running_loop().add_reader(pidfd, self._ended, service)
+
+    def _missed(self, service: ServiceName, identity: Identity) -> None:
+        """It ended between the look and the watch. Said once: a script may go on naming a process that is gone."""
+        if self._told.get(service) != identity:
+            self._told[service] = identity
+            self._on_exit(service)
 
     def _ended(self, service: ServiceName) -> None:
         self._forget(service)

@@ -12,7 +12,8 @@ from api.principal import Permission
 from api.services.fleet import Asked, Fleet
 from api.services.fleet import fleet as ask_fleet
 from api.services.history import Step, document_list, document_step
-from api.services.host_detail import DocumentLine, HostDetail, RunLine, host_detail, host_runs
+from api.services.host_detail import DocumentLine, HostDetail, host_detail
+from api.services.runs import RunLine, host_runs
 from api.services.service_detail import ServiceDetail, service_detail
 from api.services.standing import Word
 from desired_state.names import HostName, ServiceName
@@ -45,13 +46,13 @@ async def fleet(
 ) -> Fleet:
     """How many hosts stand how, and one page of them, those first that need a person."""
     asked = Asked(q=q, standing=standing.value if standing else "", after=after, limit=limit)
-    return await ask_fleet(backend.engine, asked, now=backend.now())
+    return await ask_fleet(backend.engine, asked, now=backend.now(), polls=backend.polls)
 
 
 @get("/v1/hosts/{name:str}", permission=Permission.FLEET_READ)
 async def host(name: FromPath[HostName], backend: NamedDependency[Backend]) -> HostDetail:
     """One host: its standing and why, desired beside observed, conditions, last runs, documents."""
-    return await host_detail(backend.engine, name, now=backend.now())
+    return await host_detail(backend.engine, name, now=backend.now(), polls=backend.polls)
 
 
 @get("/v1/hosts/{name:str}/runs", permission=Permission.FLEET_READ)
@@ -87,7 +88,7 @@ async def service(
     after: Annotated[str, QueryParameter(max_length=128, description="`next` of the page before")] = "",
 ) -> ServiceDetail:
     """One service across hosts."""
-    return await service_detail(backend.engine, name, now=backend.now(), after=after)
+    return await service_detail(backend.engine, name, now=backend.now(), polls=backend.polls, after=after)
 
 
 ROUTES = (fleet, host, runs, documents, document, service)

@@ -15,12 +15,14 @@ from api.principal import Permission
 from api.services import history, log
 from api.services.fleet import Asked, fleet
 from api.services.host_detail import host_detail
+from api.services.runs import latest_runs
 from api.services.service_detail import service_detail, service_list
 from desired_state.names import HostName, ServiceName
 
 Number = Annotated[int, Meta(ge=1)]
 Before = Annotated[int | None, QueryParameter(ge=1, description="Those below that number")]
 EVENTS = 100
+LATEST = 5
 
 
 @get("/", permission=Permission.FLEET_READ)
@@ -33,10 +35,18 @@ async def fleet_page(
 ) -> Response[str]:
     """How the fleet stands."""
     asked = Asked(q=q, standing=standing, after=after)
-    found = await fleet(backend.engine, asked, now=backend.now())
+    found = await fleet(backend.engine, asked, now=backend.now(), polls=backend.polls)
     changes = await history.newest(backend.engine)
+    runs = await latest_runs(backend.engine, LATEST)
     return page(
-        request, "fleet.html", "Fleet", fleet=found, asked=asked, newest=changes.applied, refused=changes.refused
+        request,
+        "fleet.html",
+        "Fleet",
+        fleet=found,
+        asked=asked,
+        newest=changes.applied,
+        refused=changes.refused,
+        runs=runs,
     )
 
 
@@ -60,7 +70,7 @@ async def show_host(
     wrong: dict[str, str] | None = None,
 ) -> Response[str]:
     """The host's page; `wrong` says what was wrong with the form on it."""
-    found = await host_detail(backend.engine, name, now=backend.now(), runs_before=runs)
+    found = await host_detail(backend.engine, name, now=backend.now(), polls=backend.polls, runs_before=runs)
     status = 422 if wrong else 200
     follow = f"host/{name}"
     return page(
@@ -97,7 +107,7 @@ async def service_page(
     after: Annotated[str, QueryParameter(max_length=128)] = "",
 ) -> Response[str]:
     """One service across hosts."""
-    found = await service_detail(backend.engine, name, now=backend.now(), after=after)
+    found = await service_detail(backend.engine, name, now=backend.now(), polls=backend.polls, after=after)
     return page(request, "service.html", "Services", service=found, asked={"after": after})
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from api.pages.events import link_to
 from api.services.fleet import Asked, Count
-from api.services.host_detail import RunLine
+from api.services.runs import RunLine
 from api.services.standing import length
 from desired_state.parameters import as_text
 from desired_state.report import Condition

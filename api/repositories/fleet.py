@@ -116,6 +116,17 @@ async def runs(connection: AsyncConnection, host: str, *, before: int | None, li
     return [(row.seq, row.body) for row in await connection.execute(question)]
 
 
+async def latest_runs(connection: AsyncConnection, *, limit: int) -> list[tuple[str, int, bytes]]:
+    """The reports with a run that came last: (host, seq, body), newest first."""
+    question = (
+        select(report.c.host, report.c.seq, report.c.body)
+        .where(report.c.run_id != "")
+        .order_by(report.c.received_us.desc())
+        .limit(limit)
+    )
+    return [(row.host, row.seq, row.body) for row in await connection.execute(question)]
+
+
 def _documents() -> Select[Any]:
     return select(
         document.c.host,

@@ -1,16 +1,19 @@
 """Files that hosts fetch by digest: found in the store, or in the database for bundles."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.database import snapshot
+from api.database import snapshot, transaction
 from api.errors import NotFound
+from api.moments import micros
 from api.publish.artifacts import ArtifactStore
 from api.publish.ranges import Span
-from api.repositories import publications
+from api.repositories import artifacts, publications
+from desired_state.catalogue import PackageEntry
 from desired_state.names import DIGEST_PATTERN, Digest, is_name
 
 _CHUNK = 256 << 10
@@ -49,3 +52,20 @@ async def read_span(path: Path, span: Span) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         await asyncio.to_thread(file.close)
+
+
+async def keep_package(
+    engine: AsyncEngine, store: ArtifactStore, chunks: Iterable[bytes], entry: PackageEntry, *, now: datetime
+) -> None:
+    """Put a package's bytes into the store, and write down that they are there. Raises Refused for other bytes."""
+    await asyncio.to_thread(store.put, chunks, expected=entry.digest, size=entry.size)
+    row = {
+        "digest": entry.digest,
+        "size": entry.size,
+        "file": entry.file,
+        "path": str(store.path_of(entry.digest)),
+        "kind": "package",
+        "added_us": micros(now),
+    }
+    async with transaction(engine) as connection:
+        await artifacts.put(connection, row)

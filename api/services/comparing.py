@@ -111,8 +111,7 @@ def _fields(
     yield from _parameters(wanted, recorded, told, note=_note(configuration, recorded))
     yield configuration
     yield _process(recorded, seen, told)
-    ports = ", ".join(str(port) for port in seen.ports) if seen else ""
-    yield Field(name="listening ports", observed=ports)
+    yield Field(name="listening ports", observed=_ports(seen))
 
 
 def _field_of(change: Change) -> str:
@@ -179,8 +178,15 @@ def _configuration(recorded: Recorded | None, seen: Observation | None, told: se
 
 def _process(recorded: Recorded | None, seen: Observation | None, told: set[str]) -> Field:
     applied, is_ = recorded.identity if recorded else None, seen.identity if seen else None
-    return Field(name="process", applied=_pid(applied), observed=_pid(is_), differs="process" in told)
+    nothing = "no process" if seen is not None and seen.state in ("stopped", "absent") else ""
+    return Field(name="process", applied=_pid(applied), observed=_pid(is_) or nothing, differs="process" in told)
 
 
 def _pid(identity: Identity | None) -> str:
     return f"pid {identity.pid}" if identity else ""
+
+
+def _ports(seen: Observation | None) -> str:
+    if seen is None or seen.state == "unknown":
+        return ""
+    return ", ".join(str(port) for port in seen.ports) or "none"

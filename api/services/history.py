@@ -20,8 +20,10 @@ from desired_state.note import parse_note
 
 PAGE = 30
 DOCUMENTS = 200
-NOT_TOLD = ('  "revision": ', '  "issued_at": ', '  "expires_at": ')
+ALWAYS_OTHER = ('  "revision": ', '  "issued_at": ', '  "expires_at": ')
 """Lines of a document that differ in any two: its number and its dates."""
+ORIGIN = ('  "origin": {', "  },")
+"""First and last line of the part that names the change, which the page tells above."""
 
 
 class Changed(Struct, frozen=True, kw_only=True):
@@ -112,14 +114,15 @@ async def document_step(engine: AsyncEngine, host: str, revision: int) -> Step:
 
 
 def _diff(old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
-    lines = list(unified_diff(old, new, lineterm="", n=4))[2:]
-    # Every document has another number and other dates: where nothing else differs, nothing changed.
-    changed = [line for line in lines if line[:1] in "+-" and not line[1:].startswith(NOT_TOLD)]
-    return tuple(lines) if changed else ()
+    return tuple(unified_diff(old, new, lineterm="", n=6))[2:]
 
 
 def _text(note: bytes) -> list[str]:
-    return parse_note(note).text.decode().splitlines()
+    """The lines that say what the host shall be: without number, dates and origin, which always differ."""
+    lines = parse_note(note).text.decode().splitlines()
+    first = lines.index(ORIGIN[0])
+    last = lines.index(ORIGIN[1], first)
+    return [line for line in lines[:first] + lines[last + 1 :] if not line.startswith(ALWAYS_OTHER)]
 
 
 def _change(row: Mapping[str, Any]) -> Change:

@@ -14,23 +14,15 @@ from api.moments import moment
 from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare
 from api.services.fleet import Line, line_of
-from api.services.standing import has_drifted, is_fresh, length, silence_limit_s
+from api.services.runs import RunLine, run_line
+from api.services.standing import STALE_AFTER_POLLS, has_drifted, is_fresh, length, silence_limit_s
 from desired_state.document import Document, Origin, decode
 from desired_state.names import Timestamp
 from desired_state.note import parse_note
-from desired_state.report import Condition, Report, Run, Status
+from desired_state.report import Condition, Status
 
 RUNS = 10
 DOCUMENTS = 8
-
-
-class RunLine(Struct, frozen=True, kw_only=True):
-    """One run, and what to say of it in one line."""
-
-    seq: int
-    run: Run
-    summary: str
-    failed: bool
 
 
 class DocumentLine(Struct, frozen=True, kw_only=True):
@@ -79,7 +71,14 @@ class HostDetail(Struct, frozen=True, kw_only=True):
         return f"revision {said.applied_revision}{of}"
 
 
-async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_before: int | None = None) -> HostDetail:
+async def host_detail(
+    engine: AsyncEngine,
+    host: str,
+    *,
+    now: datetime,
+    polls: int = STALE_AFTER_POLLS,
+    runs_before: int | None = None,
+) -> HostDetail:
     """Everything about a host. Raises NotFound where nobody declared or enrolled it."""
     async with snapshot(engine) as connection:
         row = await questions.one_host(connection, host)
@@ -91,7 +90,7 @@ async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_bef
         documents = await questions.documents(connection, host, limit=DOCUMENTS)
     status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
     document = document_in(notes[host]) if host in notes else None
-    line = line_of(row, now, status)
+    line = line_of(row, now, status, polls=polls)
     return HostDetail(
         line=line,
         freshness=freshness(line, now),
@@ -106,16 +105,6 @@ async def host_detail(engine: AsyncEngine, host: str, *, now: datetime, runs_bef
     )
 
 
-async def host_runs(engine: AsyncEngine, host: str, *, before: int | None, limit: int) -> tuple[RunLine, ...]:
-    """The runs of a host, newest first."""
-    async with snapshot(engine) as connection:
-        if await questions.one_host(connection, host) is None:
-            raise NotFound(f"no host {host} is declared in the catalogue or enrolled")
-        return tuple(
-            run_line(seq, body) for seq, body in await questions.runs(connection, host, before=before, limit=limit)
-        )
-
-
 def freshness(line: Line, now: datetime) -> str:
     """The third axis in one word."""
     if line.facts.said is None:
@@ -128,7 +117,7 @@ def stale_condition(line: Line, now: datetime) -> tuple[Condition, ...]:
     said = line.facts.said
     if said is None:
         return ()
-    limit_s = silence_limit_s(line.facts.poll_interval_s)
+    limit_s = silence_limit_s(line.facts.poll_interval_s, line.facts.stale_after_polls)
     if is_fresh(line.facts, now):
         message = f"heard of within {length(limit_s)}"
         return (Condition(type="Stale", status="False", reason="Fresh", message=message, since=said.seen_at),)
@@ -157,26 +146,3 @@ def document_line(row: Mapping[str, Any]) -> DocumentLine:
         expires_at=moment(row["expires_at_us"]),
         change_id=row["change_id"],
     )
-
-
-def run_line(seq: int, body: bytes) -> RunLine:
-    """A report's run, and its summary."""
-    run = msgspec.json.decode(body, type=Report).run
-    assert run is not None  # noqa: S101 - only reports with a run are asked for
-    failed = any(step.outcome == "failed" for step in run.steps)
-    return RunLine(seq=seq, run=run, summary=_summary(run), failed=failed)
-
-
-def _summary(run: Run) -> str:
-    if not run.steps:
-        return "Looked; nothing to run"
-    wrong = [step for step in run.steps if step.outcome == "failed"]
-    if wrong:
-        return f"{wrong[0].verb.value} {wrong[0].service} failed" + (
-            f", and {len(wrong) - 1} more" if wrong[1:] else ""
-        )
-    steps = f"{len(run.steps)} step{'s' if len(run.steps) != 1 else ''}"
-    services = sorted({step.service for step in run.steps})
-    told = ", ".join(services[:3]) + (f" and {len(services) - 3} more" if len(services) > 3 else "")
-    verb = "Repaired" if all(step.intent == "corrective" for step in run.steps) else "Applied"
-    return f"{verb} {told} in {steps}"

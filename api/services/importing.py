@@ -70,20 +70,30 @@ def source_of(settings: Settings) -> CatalogueSource:
 
 def judge(tree: Tree, shipped: Scripts) -> Judged:
     """Everything that is wrong with a tree, at once. Runs `meta` of scripts that were not seen yet; blocks."""
+    kinds, bad_script = _kinds(shipped, scripts_of(tree))
+    return judge_with(tree, kinds, bad_script)
+
+
+def judge_with(tree: Tree, kinds: dict[str, KindMeta], bad_script: Problem | None = None) -> Judged:
+    """The same for a tree whose kinds are known, or are told by `bad_script` not to be. Runs nothing."""
     read = read_catalogue(tree.files)
     found = [*tree.problems, *read.problems]
     if not any(path.startswith(FOLDER) for path in tree.files):
         # An empty tree is an accident more often than a wish, and absence is never an order to delete.
         found.append(Problem(pointer="", file=FOLDER, message="is not there, or holds nothing; nothing was changed"))
-    own = {path.removeprefix(SCRIPTS): data for path, data in tree.files.items() if path.startswith(SCRIPTS)}
-    kinds, bad_script = _kinds(shipped, own)
     if bad_script is not None:
         found.append(bad_script)
     for problem in problems(read.catalogue, kinds):
         follows_from_script = bad_script is not None and problem.pointer.endswith("/kind")
         if not follows_from_script and not read.follows_from_unread(problem):
             found.append(read.located(problem))
-    return Judged(read=read, scripts=own, kinds=kinds, problems=tuple(sorted(found, key=lambda p: (p.file, p.line))))
+    ordered = tuple(sorted(found, key=lambda p: (p.file, p.line)))
+    return Judged(read=read, scripts=scripts_of(tree), kinds=kinds, problems=ordered)
+
+
+def scripts_of(tree: Tree) -> dict[str, bytes]:
+    """The tree's own scripts, by path below the scripts' folder."""
+    return {path.removeprefix(SCRIPTS): data for path, data in tree.files.items() if path.startswith(SCRIPTS)}
 
 
 async def import_catalogue(

@@ -13,8 +13,9 @@ from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare_one
 from api.services.fleet import line_of
 from api.services.host_detail import document_in
-from api.services.standing import Standing
+from api.services.standing import STALE_AFTER_POLLS, Standing
 from desired_state.catalogue import HostEntry, ServiceEntry, selects
+from desired_state.names import Timestamp
 from desired_state.report import Status
 
 HOSTS = 100
@@ -32,7 +33,11 @@ class OnHost(Struct, frozen=True, kw_only=True):
 
     host: str
     standing: Standing
+    fresh: bool
+    """Whether the evidence is young enough; else health is what it was."""
     compared: Compared
+    looked_at: Timestamp | None
+    """When the host looked last. A heartbeat says that a look found what was reported before."""
 
 
 class ServiceDetail(Struct, frozen=True, kw_only=True):
@@ -55,7 +60,9 @@ async def service_list(engine: AsyncEngine) -> tuple[ServiceLine, ...]:
     return tuple(ServiceLine(entry=entry, hosts=len(_placed(entry, hosts))) for entry in entries)
 
 
-async def service_detail(engine: AsyncEngine, name: str, *, now: datetime, after: str = "") -> ServiceDetail:
+async def service_detail(
+    engine: AsyncEngine, name: str, *, now: datetime, polls: int = STALE_AFTER_POLLS, after: str = ""
+) -> ServiceDetail:
     """One service across hosts, by host name, from after that one. Raises NotFound where it is not declared."""
     async with snapshot(engine) as connection:
         entry = await declared.service(connection, name)
@@ -63,19 +70,21 @@ async def service_detail(engine: AsyncEngine, name: str, *, now: datetime, after
             raise NotFound(f"no service {name} is declared in the catalogue; hosts that have it keep it")
         placed = _placed(entry, await declared.hosts(connection))
         page = [host for host in placed if host > after][: HOSTS + 1]
-        hosts = await _on_hosts(connection, name, page[:HOSTS], now)
+        hosts = await _on_hosts(connection, name, page[:HOSTS], now, polls)
     return ServiceDetail(
         name=name,
         entry=entry,
         placed=len(placed),
-        healthy=sum(line.compared.health == "healthy" for line in hosts),
+        healthy=sum(line.fresh and line.compared.health == "healthy" for line in hosts),
         differing=sum(line.compared.differences > 0 for line in hosts),
         hosts=hosts,
         next=page[HOSTS - 1] if len(page) > HOSTS else None,
     )
 
 
-async def _on_hosts(connection: AsyncConnection, name: str, hosts: list[str], now: datetime) -> tuple[OnHost, ...]:
+async def _on_hosts(
+    connection: AsyncConnection, name: str, hosts: list[str], now: datetime, polls: int
+) -> tuple[OnHost, ...]:
     rows = await questions.named_hosts(connection, hosts)
     notes, bodies = await questions.notes(connection, hosts), await questions.statuses(connection, hosts)
     lines = []
@@ -83,8 +92,10 @@ async def _on_hosts(connection: AsyncConnection, name: str, hosts: list[str], no
         host = row["host"]
         status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
         document = document_in(notes[host]) if host in notes else None
-        standing = line_of(row, now, status).standing
-        lines.append(OnHost(host=host, standing=standing, compared=compare_one(name, document, status)))
+        line, compared = line_of(row, now, status, polls=polls), compare_one(name, document, status)
+        looks = [compared.seen_at, line.facts.said.seen_at if line.facts.said else None]
+        looked = max((look for look in looks if look is not None), default=None)
+        lines.append(OnHost(host=host, standing=line.standing, fresh=line.fresh, compared=compared, looked_at=looked))
     return tuple(lines)
 
 

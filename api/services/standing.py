@@ -12,6 +12,8 @@ from msgspec import Struct
 from desired_state.document import Mode
 from desired_state.report import HealthWord, Sync, Truth
 
+STALE_AFTER_POLLS = 3
+
 
 class Word(StrEnum):
     """All words for where a host stands, worst first: a list sorted by them shows first what needs a person."""
@@ -75,6 +77,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     host: str
     poll_interval_s: int = 60
+    stale_after_polls: int = STALE_AFTER_POLLS
     enrolled: bool = False
     published: Published | None = None
     said: Said | None = None
@@ -98,16 +101,17 @@ class Standing(Struct, frozen=True, kw_only=True):
         return self.word.value.replace(" ", "-")
 
 
-def silence_limit_s(poll_interval_s: int) -> int:
-    """Seconds that a host may be silent before what it said is stale: three polls, at least three minutes."""
-    return max(3 * poll_interval_s, 180)
+def silence_limit_s(poll_interval_s: int, polls: int = STALE_AFTER_POLLS) -> int:
+    """Seconds that a host may be silent before what it said is stale: so many polls, and at least three minutes."""
+    return max(polls * poll_interval_s, 180)
 
 
 def is_fresh(facts: Facts, now: datetime) -> bool:
     """Whether the evidence is young enough. Evidence from the far future is no evidence: a clock is wrong."""
     if facts.said is None:
         return False
-    return abs((now - facts.said.seen_at).total_seconds()) <= silence_limit_s(facts.poll_interval_s)
+    limit_s = silence_limit_s(facts.poll_interval_s, facts.stale_after_polls)
+    return abs((now - facts.said.seen_at).total_seconds()) <= limit_s
 
 
 def on_newest(facts: Facts) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -204,9 +205,9 @@ def test_a_refused_change_shows_every_problem_with_file_and_line(small_told: Hou
 
 
 def test_one_service_across_hosts(small_told: House) -> None:
-    """Six hosts have it; one is not healthy, three differ."""
+    """Six hosts have it; one is not healthy, of one nobody knows any more, three differ."""
     service = small_told.ask("GET", "/v1/services/orders").json
-    assert (6, 5, 3) == (service["placed"], service["healthy"], service["differing"])
+    assert (6, 4, 3) == (service["placed"], service["healthy"], service["differing"])
 
 
 def test_runs_are_paged(small_told: House) -> None:
@@ -318,3 +319,13 @@ def test_no_text_becomes_markup(attacked: House, path: str) -> None:
 def test_what_was_written_is_shown_as_it_was_written(attacked: House, path: str) -> None:
     """Escaped, and not taken away: the reader sees that somebody tried."""
     assert path == "/invite" or "<script>alert(1)</script>" in words(look(attacked, path))
+
+
+def test_when_a_host_counts_as_silent_is_a_setting(tmp_path: Path) -> None:
+    """[hosts] stale_after_polls: after ten minutes nobody is stale where twenty polls may be missed."""
+    settings = settings_for(f"sqlite:///{tmp_path / 'towline.db'}", tmp_path, hosts={"stale_after_polls": 20})
+    with House(settings).open() as house:
+        house.run(lambda engine: tell(engine, house.time))
+        house.later(minutes=10)
+        counts = {count["word"]: count["hosts"] for count in house.ask("GET", "/v1/fleet").json["counts"]}
+    assert (7, 1) == (counts["converged"], counts["stale"])

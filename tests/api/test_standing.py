@@ -158,10 +158,12 @@ def test_each_fact_takes_the_green_away(known: Facts, word: Word) -> None:
     assert word is standing(known, NOW).word
 
 
-@pytest.mark.parametrize(("poll_s", "limit_s"), [(1, 180), (60, 180), (61, 183), (900, 2700)])
-def test_silence_limit(poll_s: int, limit_s: int) -> None:
-    """Three polls, at least three minutes."""
-    assert limit_s == silence_limit_s(poll_s)
+@pytest.mark.parametrize(
+    ("poll_s", "polls", "limit_s"), [(1, 3, 180), (60, 3, 180), (61, 3, 183), (900, 3, 2700), (60, 5, 300)]
+)
+def test_silence_limit(poll_s: int, polls: int, limit_s: int) -> None:
+    """So many polls, at least three minutes."""
+    assert limit_s == silence_limit_s(poll_s, polls)
 
 
 @pytest.mark.parametrize(

@@ -30,23 +30,23 @@ document.addEventListener("securitypolicyviolation", (e) => {
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running backend."""
     with Site(tmp_path_factory.mktemp("site")).running() as site:
         yield site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def papers(site: Site) -> dict[str, PaperHost]:
     """The story's hosts, whose story a test may go on telling."""
     now = datetime.now(UTC).replace(microsecond=0)
     return site.run(lambda engine: tell(engine, now))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium. Not for the session: playwright's loop holds this thread for as long as it runs."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield browser

@@ -21,16 +21,15 @@ SHOTS = (
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "path", "viewport"), SHOTS, ids=[shot[0] for shot in SHOTS])
+@pytest.mark.parametrize("shot", SHOTS, ids=[shot[0] for shot in SHOTS])
 def test_screenshot(
     open_context: Callable[..., BrowserContext],
     tmp_path: Path,
-    name: str,
-    path: str,
-    viewport: dict[str, int],
+    shot: tuple[str, str, dict[str, int]],
     scheme: str,
 ) -> None:
     """The page looks at something; what it looks like is kept where it is asked for."""
+    name, path, viewport = shot
     folder = FOLDER if os.environ.get("TOWLINE_SCREENSHOTS") == "1" else tmp_path
     page = open_context(color_scheme=scheme, viewport=viewport).new_page()
     page.goto(path)
