@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from demo.narrator import WentWrong
+from .narrator import WentWrong
 
 TERM_S = 15.0
 
@@ -51,6 +51,12 @@ class Processes:
             process.kill()
             process.wait(TERM_S)
 
+    def kill(self, name: str) -> None:
+        """Ends one of them with -9."""
+        process = self._started.pop(name)
+        process.kill()
+        process.wait(TERM_S)
+
     def stop_all(self) -> None:
         """Ends all of them, the last started first."""
         for name in reversed(list(self._started)):
@@ -93,14 +99,19 @@ def end(processes: Iterable[tuple[int, int]]) -> None:
             return
 
 
-def living_under(folder: Path) -> list[str]:
+def processes_under(folder: Path) -> list[tuple[int, int]]:
     """Processes whose program, working directory or arguments lie under a folder: what must not be left behind."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and identity(int(entry.name)):
-            if any(text.startswith(str(folder)) for text in _places(entry)):
-                found.append(f"{entry.name}: {_arguments(entry)[:100]}")
+        one = identity(int(entry.name)) if entry.name.isdigit() and int(entry.name) != os.getpid() else None
+        if one is not None and any(text.startswith(str(folder)) for text in _places(entry)):
+            found.append(one)
     return found
+
+
+def living_under(folder: Path) -> list[str]:
+    """The same, each by its pid and arguments."""
+    return [f"{pid}: {_arguments(Path('/proc') / str(pid))[:100]}" for pid, _ in processes_under(folder)]
 
 
 def _places(entry: Path) -> list[str]:
