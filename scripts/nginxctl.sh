@@ -48,23 +48,26 @@ parameters_fit() {
   [[ ${PARAM[health_path]} =~ ^/[!-~]*$ ]] || problem health_path 'is no path of a URL'
 }
 
-program() { # -> REPLY
-  for REPLY in "$current"/{sbin/nginx,bin/nginx,nginx}; do
+program() { # program [FOLDER] -> REPLY
+  for REPLY in "${1-$current}"/{sbin/nginx,bin/nginx,nginx}; do
     [[ ! -x $REPLY ]] || return 0
   done
   fail "$NOT_INSTALLED" 'the package has no sbin/nginx and no bin/nginx'
 }
 
 install() {
-  local words
-  make_folders
-  install_package server current
-  if [[ -n ${TOWLINE_PACKAGE_content-} ]]; then install_package content content; else remove_file "$service_dir/content"; fi
-  program
+  local words content=''
+  place_package server
+  local -r folder=$REPLY
+  program "$folder"
   words=$("$REPLY" -v 2>&1) || fail "$NOT_INSTALLED" "$REPLY does not run on this host"
   [[ $words =~ nginx/([0-9]+\.[0-9]+\.[0-9]+) ]] || fail "$DOCUMENT_WRONG" "nginx says no version: $words"
-  version_fits "${BASH_REMATCH[1]}"
-  installed_as "${BASH_REMATCH[1]}"
+  local -r version=${BASH_REMATCH[1]}
+  version_fits "$version"
+  if [[ -n ${TOWLINE_PACKAGE_content-} ]]; then place_package content && content=$REPLY; fi
+  use_package current "$folder"
+  if [[ -n $content ]]; then use_package content "$content"; else release_packages content; fi
+  installed_as "$version"
 }
 
 # The site: a proxy, the files of the content package, or the one page.

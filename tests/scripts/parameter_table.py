@@ -1,4 +1,4 @@
-"""The table of parameters on a kind's page, made from its `meta`: `python -m tests.scripts.parameter_table` writes them all."""
+"""The table of parameters on a kind's page, made from its `meta`; `python -m tests.scripts.parameter_table` writes it."""
 
 import subprocess
 from pathlib import Path

@@ -59,6 +59,9 @@ class Processes:
 
     def stop_all(self) -> None:
         """Ends all of them, the last started first."""
+        for process in self._started.values():
+            if process.poll() is None:
+                process.terminate()
         for name in reversed(list(self._started)):
             self.stop(name)
 
@@ -99,19 +102,22 @@ def end(processes: Iterable[tuple[int, int]]) -> None:
             return
 
 
+def living_under(folder: Path) -> list[str]:
+    """Processes whose program, working directory or arguments lie under a folder, after a moment to end in."""
+    deadline = time.monotonic() + TERM_S
+    while (found := processes_under(folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [f"{pid}: {_arguments(Path('/proc') / str(pid))[:100]}" for pid, _ in found]
+
+
 def processes_under(folder: Path) -> list[tuple[int, int]]:
-    """Processes whose program, working directory or arguments lie under a folder: what must not be left behind."""
+    """The same at this moment, each by its pid and start time."""
     found = []
     for entry in Path("/proc").iterdir():
         one = identity(int(entry.name)) if entry.name.isdigit() and int(entry.name) != os.getpid() else None
-        if one is not None and any(text.startswith(str(folder)) for text in _places(entry)):
+        if one is not None and any(place.startswith(str(folder)) for place in _places(entry)):
             found.append(one)
     return found
-
-
-def living_under(folder: Path) -> list[str]:
-    """The same, each by its pid and arguments."""
-    return [f"{pid}: {_arguments(Path('/proc') / str(pid))[:100]}" for pid, _ in processes_under(folder)]
 
 
 def _places(entry: Path) -> list[str]:
