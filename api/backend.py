@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import make_engine, migrate
-from api.errors import Misconfigured
+from api.errors import Misconfigured, TryLater
 from api.feed import Feed
 from api.principal import SCHEDULE, Principal
 from api.publish.artifacts import ArtifactStore
@@ -19,9 +19,10 @@ from api.publish.bundle import read_scripts, shipped_folder
 from api.services import trust
 from api.services.ingest import Ingest
 from api.services.publisher import make_publisher
-from api.services.publishing import Publisher
+from api.services.publishing import Publication, Publisher, publish
 from api.services.trust import Trusted
 from api.settings import Settings
+from api.tally import Tally
 from api.throttle import Throttle
 
 Now = Callable[[], datetime]
@@ -41,6 +42,7 @@ class Backend:
         self.trusted = trusted
         self.now = now
         self.throttle = Throttle()
+        self.tally = Tally()
         self.closing = asyncio.Event()
         """Set when the process was told to end: streams that wait end themselves."""
 
@@ -62,7 +64,7 @@ class Backend:
     @cached_property
     def ingest(self) -> Ingest:
         """The door for what hosts send."""
-        return Ingest(self.engine, self.now)
+        return Ingest(self.engine, self.now, self.tally)
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
@@ -73,6 +75,21 @@ class Backend:
     def publisher(self) -> Publisher:
         """Who publishes in this process."""
         return make_publisher(self.settings, self.trusted.keys.publisher, self.shipped, self.now)
+
+    async def publish(self, *, verify: bool = False) -> Publication:
+        """Bring documents and targets to what is declared; see `services.publishing.publish`."""
+        with self.tally.publishing.measured():
+            try:
+                done = await publish(self.engine, self.publisher, verify=verify)
+            except TryLater:
+                raise  # another replica is at it
+            except BaseException:
+                self.tally.publications["failed"] += 1
+                raise
+        self.tally.publications["complete" if done.complete else "incomplete"] += 1
+        self.tally.documents += done.documents
+        self.tally.target_problems |= {one.target: bool(one.problem) for one in done.deliveries}
+        return done
 
     @property
     def secure_cookies(self) -> bool:

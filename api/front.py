@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import snapshot
 from api.errors import TryLater
 from api.repositories import polls
+from api.tally import Tally
 from desired_state.request_signature import RequestRefused, SharedKey, check_request, keyid_of, shared_key
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -61,6 +62,7 @@ class Front:
         engine: Callable[[], AsyncEngine],
         exchange_key: Callable[[], X25519PrivateKey],
         *,
+        tally: Tally | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,6 +70,7 @@ class Front:
         self._app = app
         self._engine = engine
         self._exchange_key = exchange_key
+        self._tally = tally or Tally()
         self._now = now
         self._monotonic = monotonic
         self._fresh_until = 0.0
@@ -93,6 +96,7 @@ class Front:
             start, body = _problem(401, "Not signed in", f"this request {error}")
         except TryLater as error:
             start, body = _problem(503, "Try later", error.detail, retry_after_s=error.retry_after_s)
+        self._tally.polls[start["status"]] += 1
         await send(start)
         await send(body)
 

@@ -20,7 +20,6 @@ from api.backend import Backend, open_backend
 from api.front import Front, Receive, Scope, Send
 from api.principal import SCHEDULE
 from api.services import tokens
-from api.services.publishing import publish
 from api.services.sweeping import sweep
 from api.settings import Settings
 
@@ -84,7 +83,8 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises Misconfigured, TryLater when it cannot start."""
     async with open_backend(settings) as backend:
         late = LateApp(backend)
-        server = _server(Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange), settings)
+        front = Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange, tally=backend.tally)
+        server = _server(front, settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, backend.closing.set)
         serving = asyncio.create_task(server.serve())
@@ -113,9 +113,9 @@ def make_schedule(backend: Backend) -> "Schedule":
     if settings.catalogue.is_code:
         source = source_of(settings)
         schedule.every(settings.catalogue.poll_s, "import", lambda: _import(backend, source))
-    schedule.every(settings.publish.poll_s, "publish", lambda: publish(backend.engine, backend.publisher))
+    schedule.every(settings.publish.poll_s, "publish", backend.publish)
     if backend.publisher.targets:
-        schedule.every(VERIFY_S, "verify", lambda: publish(backend.engine, backend.publisher, verify=True))
+        schedule.every(VERIFY_S, "verify", lambda: backend.publish(verify=True))
     schedule.every(SWEEP_S, "sweep", lambda: sweep(backend.engine, settings.sweep, backend.now()))
     return schedule
 
@@ -138,7 +138,7 @@ def _server(front: Front, settings: Settings) -> Server:
         websockets=False,
         backlog=_BACKLOG,
         backpressure=_BACKPRESSURE,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         ssl_cert=settings.server.tls_cert_file,
         ssl_key=settings.server.tls_key_file,
     )

@@ -22,6 +22,7 @@ from puller.applying import Applier, may_run
 from puller.crash_points import reached
 from puller.delivery import Deliverer
 from puller.findings import Findings
+from puller.housekeeping import forget_unused
 from puller.intake import Intake
 from puller.metrics import PassNumbers
 from puller.modes import allowed
@@ -88,8 +89,8 @@ class Reconciler:
             reached("after_apply")
         finally:
             recorded = await record(self._parts, findings)
-            if recorded.is_good:
-                self.intake.note_good()
+        if recorded.is_good and self.intake.note_good():
+            await forget_unused(self._parts, [held for held in (self.intake.accepted, self.intake.good) if held])
         if self._deliverer is not None:
             await self._deliverer.deliver(findings.newest.digest if findings.newest else None)
         await self._measure(findings, recorded)

@@ -8,7 +8,7 @@ import click
 from api.backend import open_backend
 from api.cli._running import TRY_LATER, run, settings_of
 from api.principal import COMMAND
-from api.services.publishing import Publication, publish
+from api.services.publishing import Publication
 from api.settings import Settings
 
 
@@ -34,4 +34,4 @@ def command(config: Path | None, once: bool) -> None:
 
 async def _publish(settings: Settings) -> Publication:
     async with open_backend(settings, by=COMMAND, pooled=False) as backend:
-        return await publish(backend.engine, backend.publisher, verify=True)
+        return await backend.publish(verify=True)

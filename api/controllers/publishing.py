@@ -5,13 +5,13 @@ from litestar.di import NamedDependency
 
 from api.backend import Backend
 from api.principal import Permission
-from api.services.publishing import Publication, publish
+from api.services.publishing import Publication
 
 
 @post("/v1/publish", permission=Permission.PUBLISH, status_code=200)
 async def publish_now(backend: NamedDependency[Backend]) -> Publication:
     """Publish what changed. Nothing to do is a success; 503 while another process publishes."""
-    return await publish(backend.engine, backend.publisher, verify=True)
+    return await backend.publish(verify=True)
 
 
 ROUTES = (publish_now,)

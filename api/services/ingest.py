@@ -24,6 +24,7 @@ from api.moments import micros
 from api.repositories import publications, reports
 from api.repositories.reports import ReportRow, Sender, StatusRow
 from api.services import audit
+from api.tally import Tally
 from desired_state.names import HostName, digest_of
 from desired_state.report import Condition, Delivery, Heartbeat, Receipt, Report
 
@@ -58,9 +59,12 @@ class _Waiting(Struct, frozen=True):
 class Ingest:
     """The door for deliveries of one process. Holds nothing but requests that wait for their answer."""
 
-    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, now: Callable[[], datetime] | None = None, tally: Tally | None = None
+    ) -> None:
         self._engine = engine
         self._now = now or partial(datetime.now, UTC)
+        self._tally = tally or Tally()
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -72,6 +76,7 @@ class Ingest:
         """
         _refuse_other_hosts(host, delivery)
         if len(self._waiting) >= MAX_WAITING:
+            self._tally.deliveries["refused"] += 1
             raise TryLater("too many reports are waiting to be stored", retry_after_s=5)
         one = _Waiting(host, delivery, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
@@ -90,39 +95,41 @@ class Ingest:
             try:
                 await self._store(batch)
             except TryLater as error:
-                _fail(batch, error)
+                self._fail(batch, error)
             except Exception as error:  # noqa: BLE001 - one delivery that cannot be stored must not fail the others
                 await self._store_one_by_one(batch, error)
 
+    def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        self._tally.deliveries["failed"] += len(batch)
+        for one in batch:
+            if not one.done.done():
+                one.done.set_exception(error)
+
     async def _store_one_by_one(self, batch: list[_Waiting], error: Exception) -> None:
         if len(batch) == 1:
-            _fail(batch, error)
+            self._fail(batch, error)
             return
         for one in batch:
             try:
                 await self._store([one])
             except Exception as own:  # noqa: BLE001 - told to the one that it belongs to
-                _fail([one], own)
+                self._fail([one], own)
 
     async def _store(self, batch: list[_Waiting]) -> None:
         for attempt in range(1, _TRIES + 1):
             try:
-                async with transaction(self._engine) as connection:
-                    await store(connection, [(one.host, one.delivery) for one in batch], self._now())
+                with self._tally.storing.measured():
+                    async with transaction(self._engine) as connection:
+                        await store(connection, [(one.host, one.delivery) for one in batch], self._now())
             except IntegrityError:  # another replica stored the same report, or a host's first, at the same moment
                 if attempt == _TRIES:
                     raise
             else:
                 break
+        self._tally.deliveries["stored"] += len(batch)
         for one in batch:
             if not one.done.done():
                 one.done.set_result(Receipt(accepted=tuple(report.id for report in one.delivery.reports)))
-
-
-def _fail(batch: Iterable[_Waiting], error: Exception) -> None:
-    for one in batch:
-        if not one.done.done():
-            one.done.set_exception(error)
 
 
 def _refuse_other_hosts(host: HostName, delivery: Delivery) -> None:

@@ -53,6 +53,9 @@ class Processes:
 
     def stop_all(self) -> None:
         """Ends all of them, the last started first."""
+        for process in self._started.values():
+            if process.poll() is None:
+                process.terminate()
         for name in reversed(list(self._started)):
             self.stop(name)
 
@@ -94,13 +97,20 @@ def end(processes: Iterable[tuple[int, int]]) -> None:
 
 
 def living_under(folder: Path) -> list[str]:
-    """Processes whose program, working directory or arguments lie under a folder: what must not be left behind."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and identity(int(entry.name)):
-            if any(text.startswith(str(folder)) for text in _places(entry)):
-                found.append(f"{entry.name}: {_arguments(entry)[:100]}")
+    """Processes whose program, working directory or arguments lie under a folder, after a moment to end in."""
+    deadline = time.monotonic() + TERM_S
+    while (found := _under(folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     return found
+
+
+def _under(folder: Path) -> list[str]:
+    others = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid()]
+    return [
+        f"{entry.name}: {_arguments(entry)[:100]}"
+        for entry in others
+        if identity(int(entry.name)) and any(place.startswith(str(folder)) for place in _places(entry))
+    ]
 
 
 def _places(entry: Path) -> list[str]:
