@@ -64,6 +64,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Write docs/reference/ anew: commands, settings and endpoints as the code has them."""
+    install_groups(session, "api", "puller", groups=["tests"])
+    session.run("python", "-m", "tests.docs.reference")
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """A backend and three hosts on this machine, converging real services. `-- --exit` ends by itself."""
     need_from_debian(session)
