@@ -11,7 +11,7 @@ from api.backend import Backend
 from api.principal import Permission
 from api.services.fleet import Asked, Fleet
 from api.services.fleet import fleet as ask_fleet
-from api.services.history import Step, document_list, document_step
+from api.services.history import RevisionDetail, document_list, revision_detail
 from api.services.host_detail import DocumentLine, HostDetail, host_detail
 from api.services.runs import RunLine, host_runs
 from api.services.service_detail import ServiceDetail, service_detail
@@ -76,9 +76,9 @@ async def documents(
 @get("/v1/hosts/{name:str}/documents/{revision:int}", permission=Permission.FLEET_READ)
 async def document(
     name: FromPath[HostName], revision: FromPath[Annotated[int, Meta(ge=1)]], backend: NamedDependency[Backend]
-) -> Step:
+) -> RevisionDetail:
     """One document, and what differs from the one before it."""
-    return await document_step(backend.engine, name, revision)
+    return await revision_detail(backend.engine, name, revision)
 
 
 @get("/v1/services/{name:str}", permission=Permission.FLEET_READ)
