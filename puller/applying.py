@@ -52,9 +52,12 @@ class Applier:
         self.failures: list[Failure] = []
         self.done: list[Step] = []
         self._wanted = {service.name: service for service in accepted.document.services}
+        self._installing: frozenset[ServiceName] = frozenset()
+        self._brought: set[ServiceName] = set()
 
     async def apply(self, steps: tuple[Step, ...]) -> None:
         """Runs these steps; one whose predecessor is not among them or did not succeed is left for another pass."""
+        self._installing = frozenset(step.service for step in steps if step.verb is Verb.INSTALL)
         room = asyncio.Semaphore(self._accepted.document.limits.parallel)
         tasks: dict[str, asyncio.Task[bool]] = {}
 
@@ -102,9 +105,12 @@ class Applier:
         return await self.settle(journalled, ended)
 
     async def _bring_packages(self, step: Step, wanted: Service) -> None:
-        if step.verb is Verb.INSTALL:
+        """Before a service's first step, so that nothing is stopped for a package not here yet; and before its use."""
+        first = step.service in self._installing and step.service not in self._brought
+        if first or step.verb is Verb.INSTALL:
             for package in wanted.packages.values():
                 await self._parts.artifacts.ensure(package, self._accepted.document.artifact_bases)
+            self._brought.add(step.service)
 
     def _call(self, step: Step, wanted: Service) -> Call:
         recorded = self.record.get(step.service)
