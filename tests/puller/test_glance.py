@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from desired_state.observed import Identity, Observation
+from puller import listening
 from puller.exits import ExitWatch
 from puller.glance import HostGlance
-from puller.proc import boot_id, listening_ports, start_time
+from puller.listening import listening_ports
+from puller.proc import boot_id, start_time
 from puller.watched_files import WatchedFiles
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -79,6 +81,16 @@ def test_a_port_that_closed_looks_different() -> None:
         assert port in listening_ports()
         assert not looks_different(HostGlance(), seen(ports=(port,)))
     assert looks_different(HostGlance(), seen(ports=(port,)))
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_both_ways_to_ask_for_ports_agree(family: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sock_diag and the table in /proc name the same listener, over both protocols."""
+    with socket.create_server(("127.0.0.1" if family == socket.AF_INET else "::1", 0), family=family) as server:
+        port = server.getsockname()[1]
+        assert port in listening_ports()
+        monkeypatch.setattr(listening, "_NETLINK_SOCK_DIAG", 31)
+        assert port in listening_ports()
 
 
 def test_the_digest_of_files_is_the_contract_s(tmp_path: Path) -> None:
