@@ -51,9 +51,11 @@ class Applier:
         self.failures: list[Failure] = []
         self.done: list[Step] = []
         self._wanted = {service.name: service for service in accepted.document.services}
+        self._installing: frozenset[ServiceName] = frozenset()
 
     async def apply(self, steps: tuple[Step, ...]) -> None:
         """Runs these steps; one whose predecessor is not among them or did not succeed is left for another pass."""
+        self._installing = frozenset(step.service for step in steps if step.verb is Verb.INSTALL)
         room = asyncio.Semaphore(self._accepted.document.limits.parallel)
         tasks: dict[str, asyncio.Task[bool]] = {}
 
@@ -101,7 +103,8 @@ class Applier:
         return await self.settle(journalled, ended)
 
     async def _bring_packages(self, step: Step, wanted: Service) -> None:
-        if step.verb is Verb.INSTALL:
+        """Before the first step of a service that is installed: what runs is not stopped for a package that is not here."""
+        if step.service in self._installing:
             for package in wanted.packages.values():
                 await self._parts.artifacts.ensure(package, self._accepted.document.artifact_bases)
 
