@@ -30,9 +30,11 @@ def tests(session: nox.Session) -> None:
     need_from_debian(session)
     wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     arguments = session.posargs or ["tests"]
-    # -P and --import-mode=importlib keep the checkout off sys.path: `import api` can only find the wheel's.
-    pytest = ["python", "-P", "-m", "pytest", "-n", "2", "--dist", "loadgroup"]
-    session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel)})
+    # These two and --import-mode=importlib keep the checkout off sys.path, here and in every process that a test
+    # starts: `import api` can only find the wheel's.
+    paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
+    pytest = ["python", "-m", "pytest", "-n", "2", "--dist", "loadgroup"]
+    session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
 
 
 @nox.session
@@ -59,6 +61,13 @@ def docs(session: nox.Session) -> None:
     """The documentation as a site, in site/. A dead link or a page outside the navigation is an error."""
     install_groups(session, groups=["docs"])
     session.run("zensical", "build", "--strict", *session.posargs)
+
+
+@nox.session
+def reference(session: nox.Session) -> None:
+    """Write docs/reference/ anew: commands, settings and endpoints as the code has them."""
+    install_groups(session, "api", "puller", groups=["tests"])
+    session.run("python", "-m", "tests.docs.reference")
 
 
 @nox.session

@@ -59,7 +59,7 @@ PERMISSIONS_OF = {
     Role.ADMIN: frozenset(_OPERATOR | {Permission.TOKENS_MANAGE}),
 }
 """What each role may do."""
-SCOPES = tuple(sorted(PERMISSIONS_OF[Role.ADMIN] - {Permission.PUBLIC}))
+SCOPES = tuple(sorted(permission.value for permission in PERMISSIONS_OF[Role.ADMIN] - {Permission.PUBLIC}))
 """Permissions that a token can be narrowed to."""
 
 

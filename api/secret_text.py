@@ -16,8 +16,8 @@ def new_secret() -> str:
 
 
 def new_id() -> str:
-    """16 characters of base64url: public, not secret."""
-    return secrets.token_urlsafe(12)
+    """16 hex digits: public, not secret, and never taken for an option on a command line."""
+    return secrets.token_hex(8)
 
 
 def hash_of(secret: str, purpose: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sqlite3
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 EXIT_CODES = (
     "Exit codes: 0 ready; 1 not ready, by itself or on purpose; 2 stalled, needs a person; 3 unknown or too old."
 )
+
+EXIT_DAMAGED = 3
 
 
 class Duration(click.ParamType[timedelta]):
@@ -160,6 +163,9 @@ def _guarded(command: Any) -> Any:
     except (Stalled, Unavailable, Misconfigured) as error:
         click.echo(f"towline-puller: {error}", err=True)
         sys.exit(1)
+    except sqlite3.DatabaseError as error:
+        click.echo(f"towline-puller: the database of this host cannot be used ({error}): enrol it again", err=True)
+        sys.exit(EXIT_DAMAGED)
     except PermissionError as error:
         click.echo(f"towline-puller: {error.filename}: {error.strerror}: run it as the user who owns it", err=True)
         sys.exit(1)

@@ -10,7 +10,8 @@ import structlog
 
 from desired_state.names import ServiceName
 from desired_state.observed import Observation
-from puller.proc import boot_id, listening_ports, start_time
+from puller.listening import listening_ports
+from puller.proc import boot_id, start_time
 from puller.watched_files import WatchedFiles
 
 SYSTEMCTL_TIMEOUT_S = 10.0

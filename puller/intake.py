@@ -78,9 +78,10 @@ class Intake:
             return Taken(refused=verdict), self.accepted
         return Taken(is_new=self.accepted is None or self.accepted.digest != verdict.digest), verdict
 
-    def note_good(self) -> None:
-        """The accepted document is the last good one from now on."""
-        self.good = self.accepted
+    def note_good(self) -> bool:
+        """The accepted document is the last good one from now on; whether it was not before."""
+        before, self.good = self.good, self.accepted
+        return before is None or self.good is None or before.digest != self.good.digest
 
     async def _try_newer_trust(self) -> None:
         try:

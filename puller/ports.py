@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from desired_state.contract import Verb
 from desired_state.document import Artifact
-from desired_state.names import ServiceName
+from desired_state.names import Digest, ServiceName
 from desired_state.observed import Observation
 from desired_state.report import Delivery, Receipt
 
@@ -68,6 +68,9 @@ class Artifacts(Protocol):
 
     async def ensure(self, artifact: Artifact, bases: Sequence[str]) -> Path:
         """Path of the complete, verified file. Fetched with resume if it is not here. Raises Unavailable or Stalled."""
+
+    def sweep(self, used: Collection[Digest], *, keep_bytes: int) -> int:
+        """Forgets files that are not used, oldest first, until the rest is at most so large; bytes freed."""
 
 
 class Clock(Protocol):

@@ -1,12 +1,12 @@
-"""What the kernel says of processes and ports."""
+"""What the kernel says of processes."""
 
+from functools import cache
 from pathlib import Path
 
-_LISTEN = "0A"
 
-
+@cache
 def boot_id() -> str:
-    """Which boot this is; empty where the kernel does not say."""
+    """Which boot this is, for as long as this process lives; empty where the kernel does not say."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -21,17 +21,3 @@ def start_time(pid: int) -> int | None:
         return None
     fields = stat[stat.rindex(b")") + 2 :].split()  # the name may hold spaces and parentheses
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
-
-
-def listening_ports() -> frozenset[int]:
-    """TCP ports that somebody on this host listens on."""
-    return frozenset(port for name in ("tcp", "tcp6") for port in _listening(Path("/proc/net") / name))
-
-
-def _listening(table: Path) -> list[int]:
-    try:
-        lines = table.read_text().splitlines()[1:]
-    except OSError:
-        return []
-    rows = (line.split(None, 4) for line in lines)
-    return [int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTEN]

@@ -64,15 +64,17 @@ parameters_fit() {
 }
 
 install() {
-  make_folders
-  install_package app current
+  local jdk=''
+  place_package app
+  local -r app=$REPLY
   if [[ -n ${TOWLINE_PACKAGE_jdk-} ]]; then
-    install_package jdk jdk
-    "$service_dir/jdk/bin/java" -version >/dev/null 2>&1 || fail "$NOT_INSTALLED" 'the jdk package has no bin/java that runs on this host'
+    place_package jdk && jdk=$REPLY
+    "$jdk/bin/java" -version >/dev/null 2>&1 || fail "$NOT_INSTALLED" 'the jdk package has no bin/java that runs on this host'
   else
-    remove_file "$service_dir/jdk"
     [[ -x ${PARAM[java]} ]] || fail "$NOT_INSTALLED" "no jdk package, and no Java at ${PARAM[java]}"
   fi
+  use_package current "$app"
+  if [[ -n $jdk ]]; then use_package jdk "$jdk"; else release_packages jdk; fi
   installed_as "${TOWLINE_PACKAGE_app_VERSION:-unknown}"
 }
 

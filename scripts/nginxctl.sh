@@ -48,23 +48,26 @@ parameters_fit() {
   [[ ${PARAM[health_path]} =~ ^/[!-~]*$ ]] || problem health_path 'is no path of a URL'
 }
 
-program() { # -> REPLY
-  for REPLY in "$current"/{sbin/nginx,bin/nginx,nginx}; do
+program() { # program [FOLDER] -> REPLY
+  for REPLY in "${1-$current}"/{sbin/nginx,bin/nginx,nginx}; do
     [[ ! -x $REPLY ]] || return 0
   done
   fail "$NOT_INSTALLED" 'the package has no sbin/nginx and no bin/nginx'
 }
 
 install() {
-  local words
-  make_folders
-  install_package server current
-  if [[ -n ${TOWLINE_PACKAGE_content-} ]]; then install_package content content; else remove_file "$service_dir/content"; fi
-  program
+  local words content=''
+  place_package server
+  local -r folder=$REPLY
+  program "$folder"
   words=$("$REPLY" -v 2>&1) || fail "$NOT_INSTALLED" "$REPLY does not run on this host"
   [[ $words =~ nginx/([0-9]+\.[0-9]+\.[0-9]+) ]] || fail "$DOCUMENT_WRONG" "nginx says no version: $words"
-  version_fits "${BASH_REMATCH[1]}"
-  installed_as "${BASH_REMATCH[1]}"
+  local -r version=${BASH_REMATCH[1]}
+  version_fits "$version"
+  if [[ -n ${TOWLINE_PACKAGE_content-} ]]; then place_package content && content=$REPLY; fi
+  use_package current "$folder"
+  if [[ -n $content ]]; then use_package content "$content"; else release_packages content; fi
+  installed_as "$version"
 }
 
 # The site: a proxy, the files of the content package, or the one page.
@@ -85,21 +88,19 @@ configure() {
   make_folders
   mkdir -p "$etc/html"
   to_bytes "${PARAM[max_body_size]}" && local -r body=$REPLY
-  nginx_conf "$body" >"$etc/nginx.conf.wanted"
-  test_conf "$etc/nginx.conf.wanted"
-  put "$etc/nginx.conf" <"$etc/nginx.conf.wanted"
-  unlink "$etc/nginx.conf.wanted"
+  test_conf "$body"
+  put "$etc/nginx.conf" < <(nginx_conf "$body" "$data")
   put "$etc/html/index.html" < <(printf '%s' "${PARAM[index_html]}")
   configured
 }
 
-nginx_conf() {
+nginx_conf() { # nginx_conf MAX_BODY FOLDER: with nginx's own files in that folder
   cat <<CONF
 # Written by towline for the service $service; a change by hand is drift and is taken back.
 $(master_lines)
 daemon off;
 worker_processes ${PARAM[worker_processes]};
-pid "$data/nginx.pid";
+pid "$2/nginx.pid";
 error_log stderr warn;
 events { worker_connections ${PARAM[worker_connections]}; }
 http {
@@ -116,11 +117,11 @@ http {
   gzip $(if [[ ${PARAM[gzip]} == true ]]; then echo on; else echo off; fi);
   gzip_types text/css text/plain application/javascript application/json image/svg+xml;
   client_max_body_size $1;
-  client_body_temp_path "$data/body";
-  proxy_temp_path "$data/proxy";
-  fastcgi_temp_path "$data/fastcgi";
-  uwsgi_temp_path "$data/uwsgi";
-  scgi_temp_path "$data/scgi";
+  client_body_temp_path "$2/body";
+  proxy_temp_path "$2/proxy";
+  fastcgi_temp_path "$2/fastcgi";
+  uwsgi_temp_path "$2/uwsgi";
+  scgi_temp_path "$2/scgi";
   server {
     listen ${PARAM[bind]}:${PARAM[port]};
     server_name ${PARAM[server_name]};
@@ -138,13 +139,22 @@ master_lines() {
   if ((UID == 0)) && [[ -z $REPLY ]]; then echo 'user root root;'; else echo '# no user: the master is none that could change it'; fi
 }
 
-test_conf() { # test_conf FILE: what nginx itself refuses, the document gets back with nginx's words
-  local words
+# What nginx itself refuses, the document gets back with nginx's words. Tested in a folder that nobody else can write to:
+# `nginx -t` opens its files as whoever calls, and data/ belongs to the service's account.
+test_conf() { # test_conf MAX_BODY
+  local words code=$DOCUMENT_WRONG
+  local -r trial=$run/trial
+  mkdir -p "$trial"
   program
-  words=$("$REPLY" -t -q -p "$data" -c "$1" 2>&1 >/dev/null) && return 0
-  unlink "$1"
-  words=${words//"$1"/nginx.conf}
-  fail "$DOCUMENT_WRONG" "nginx refuses the configuration: ${words:0:400}"
+  nginx_conf "$1" "$trial" >"$trial/nginx.conf"
+  if words=$("$REPLY" -t -q -p "$trial" -c "$trial/nginx.conf" 2>&1 >/dev/null); then
+    code=$DONE
+  elif [[ $words == *'host not found in upstream'* ]]; then
+    code=$FAILED # its name may be known later
+  fi
+  rm -f -- "$trial/nginx.conf" "$trial/nginx.pid"
+  rmdir -- "$trial"/*/ "$trial" 2>/dev/null || :
+  ((code == DONE)) || fail "$code" "nginx refuses the configuration: ${words//"$trial/"/}"
 }
 
 launch_command() {

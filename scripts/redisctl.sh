@@ -61,13 +61,15 @@ program() {
 
 install() {
   local words
-  make_folders
-  install_package server current
-  program
+  place_package server
+  local -r folder=$REPLY
+  program "$folder"
   words=$("$REPLY" --version) || fail "$NOT_INSTALLED" "$REPLY does not run on this host"
   [[ $words =~ v=([0-9]+\.[0-9]+\.[0-9]+) ]] || fail "$DOCUMENT_WRONG" "the server says no version: $words"
-  version_fits "${BASH_REMATCH[1]}"
-  installed_as "${BASH_REMATCH[1]}"
+  local -r version=${BASH_REMATCH[1]}
+  version_fits "$version"
+  use_package current "$folder"
+  installed_as "$version"
 }
 
 configure() {

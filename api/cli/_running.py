@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 refused; 2 wrong usage (`plan`: there are changes); 75 try
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -30,10 +30,11 @@ def settings_of(config: Path | None) -> Settings:
         _end(str(error), WRONG_SETTINGS)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """The result of this work; ends the command when it is refused."""
+def run(work: Coroutine[Any, Any, T], *, loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
+    """The result of this work; ends the command when it is refused. `loop` makes another event loop than asyncio's."""
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=loop) as runner:
+            return runner.run(work)
     except Refused as error:
         _end("\n".join([error.detail, *(line_of(problem) for problem in error.problems)]), 1)
     except TryLater as error:

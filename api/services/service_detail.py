@@ -15,6 +15,7 @@ from api.services.fleet import line_of
 from api.services.host_detail import document_in
 from api.services.standing import STALE_AFTER_POLLS, Standing
 from desired_state.catalogue import HostEntry, ServiceEntry, selects
+from desired_state.names import Timestamp
 from desired_state.report import Status
 
 HOSTS = 100
@@ -35,6 +36,8 @@ class OnHost(Struct, frozen=True, kw_only=True):
     fresh: bool
     """Whether the evidence is young enough; else health is what it was."""
     compared: Compared
+    looked_at: Timestamp | None
+    """When the host looked last. A heartbeat says that a look found what was reported before."""
 
 
 class ServiceDetail(Struct, frozen=True, kw_only=True):
@@ -90,7 +93,9 @@ async def _on_hosts(
         status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
         document = document_in(notes[host]) if host in notes else None
         line, compared = line_of(row, now, status, polls=polls), compare_one(name, document, status)
-        lines.append(OnHost(host=host, standing=line.standing, fresh=line.fresh, compared=compared))
+        looks = [compared.seen_at, line.facts.said.seen_at if line.facts.said else None]
+        looked = max((look for look in looks if look is not None), default=None)
+        lines.append(OnHost(host=host, standing=line.standing, fresh=line.fresh, compared=compared, looked_at=looked))
     return tuple(lines)
 
 

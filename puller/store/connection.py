@@ -1,9 +1,10 @@
 """The open database: one connection, one thread, every transaction one function in one hop."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import aiosqlite
 
@@ -20,6 +21,15 @@ class Store(aiosqlite.Connection):
     aiosqlite's own methods are one hop each: a task that is cancelled between two of them leaves a transaction open.
     Here a whole transaction is one function that the database's thread runs to its end, whoever still waits for it.
     """
+
+    async def open(self) -> Self:
+        """Connects. When that fails, the database's thread has ended before this raises."""
+        try:
+            await self
+        except BaseException:
+            await asyncio.to_thread(self._thread.join)
+            raise
+        return self
 
     async def transact(
         self, question: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -45,20 +55,12 @@ class Store(aiosqlite.Connection):
 
 
 async def open_store(path: Path) -> Store:
-    """Opens the database for the one process that writes the record, and migrates it. Close it, or the exit hangs."""
+    """Opens the database for the one process that writes the record, and migrates it. Close it, or the exit hangs.
+
+    Raises Stalled for a file of a newer puller, sqlite3.Error for one that is damaged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def connect() -> sqlite3.Connection:
-        db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
-        path.chmod(0o600)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        migrate(db)
-        return db
-
-    store = Store(connect, iter_chunk_size=64)
-    await store
-    return store
+    return await Store(lambda: _connect(path), iter_chunk_size=64).open()
 
 
 def read_store(path: Path) -> sqlite3.Connection:
@@ -66,6 +68,19 @@ def read_store(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
     )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    try:
+        path.chmod(0o600)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _in_transaction(db: sqlite3.Connection, begin: str, run: Callable[[], T]) -> T:

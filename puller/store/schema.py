@@ -5,6 +5,8 @@ Times are integer microseconds since 1970, UTC. Bodies are JSON as msgspec write
 
 import sqlite3
 
+from puller.ports import Stalled
+
 MIGRATIONS = (
     """
     CREATE TABLE ratchet (
@@ -42,14 +44,12 @@ MIGRATIONS = (
 )
 
 
-class TooNew(Exception):
-    """The file was written by a newer puller. The text says what to do."""
-
-
 def migrate(db: sqlite3.Connection) -> None:
-    """Brings the file to this puller's schema. Raises TooNew for one that a newer puller wrote."""
+    """Brings the file to this puller's schema. Raises Stalled for one that a newer puller wrote."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
-        raise TooNew(f"has schema {version}, this puller knows {len(MIGRATIONS)}: install the newer puller again")
+        raise Stalled(
+            f"the database has schema {version} and this puller knows {len(MIGRATIONS)}: install the newer puller again"
+        )
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         db.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")

@@ -148,8 +148,9 @@ unit_text() { # unit_text LAUNCH_FOLDER: an adopted process gets no account and 
 write_unit() { # write_unit UNIT LAUNCH_FOLDER
   local before=$CHANGED
   if [[ $2 == "$run/launch" ]]; then
-    share "$service_dir"
+    share "$etc" "$run"
     own "$data" "$log_dir"
+    chgrp "$(stat -c %G "$etc")" "$service_dir" && chmod g+rx "$service_dir"
   fi
   unit_folder
   mkdir -p "$REPLY"
@@ -189,4 +190,7 @@ forget_unit() {
 }
 
 # last_words: the end of the service's own output, for the reason of a failed start.
-last_words() { tail -n 4 "$log_dir/$service.log" 2>/dev/null | tr -c '[:print:]' ' ' | tail -c 400; }
+# The log's folder may belong to the service's account: a link that it put there leads nobody to another file.
+last_words() {
+  dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 4 | tr -c '[:print:]' ' ' | tail -c 400 || :
+}

@@ -1,18 +1,50 @@
 # shellcheck shell=bash
 # package.sh: from a package file to packages/<package>-<version>/, whole or not at all, and shared by services.
 
-# install_package ROLE LINK: unpacks the package of that role, unless it is in place, and points the service's link to it.
-install_package() {
-  local role=$1 link=$2 file name version digest
+# place_package ROLE -> REPLY: its folder, unpacked if need be. Nothing uses it yet: the kind looks at it first.
+place_package() {
+  local role=$1 file name version digest
   package_of "$role" || fail "$NOT_INSTALLED" "no package for the role $role"
   local -r folder="$prefix/packages/$name"
-  if [[ -f $folder/.towline-package ]]; then
-    package_is "$folder" "$digest" ||
-      fail "$DOCUMENT_WRONG" "$folder was made from another file; a changed package needs another version"
-  else
-    unpack "$file" "$folder"
+  lock_packages
+  if [[ -e $folder ]] && ! package_is "$folder" "$digest"; then
+    ! package_in_use "$name" || fail "$DOCUMENT_WRONG" "$folder was made from another file; a changed package needs another version"
+    remove_tree "$folder"
   fi
-  point "$service_dir/$link" "../../packages/$name"
+  [[ -e $folder ]] || unpack "$file" "$folder"
+  REPLY=$folder
+}
+
+# use_package LINK FOLDER: from now on the service's link leads there. Where it led before is remembered until nothing
+# runs from it any more (forget_former).
+use_package() {
+  local -r link=$service_dir/$1 target="../../packages/${2##*/}"
+  make_folders
+  if [[ -L $link && $(readlink "$link") != "$target" ]]; then
+    put "$run/former" < <(sort -u -- <(readlink "$link") "$run/former" 2>/dev/null || readlink "$link")
+  fi
+  point "$link" "$target"
+}
+
+# forget_former: after a start of our own, programs that this service has left and no other one uses.
+forget_former() {
+  local target
+  [[ -r $run/former ]] || return 0
+  lock_packages
+  while IFS= read -r target; do
+    package_in_use "${target##*/}" || remove_tree "$prefix/packages/${target##*/}"
+  done <"$run/former"
+  unlink "$run/former"
+}
+
+# One call at a time places or removes programs; whatever a killed call left half unpacked goes first.
+lock_packages() {
+  local folder
+  [[ -z ${PACKAGES_LOCKED-} ]] || return 0
+  exec 8>"$prefix/.packages.lock"
+  flock -w "${TOWLINE_TIMEOUT_S:-300}" 8 || fail "$FAILED" 'another call works on the packages'
+  PACKAGES_LOCKED=1
+  for folder in "$prefix"/packages/*.unpack; do [[ ! -d $folder ]] || remove_tree "$folder"; done
 }
 
 # package_of ROLE: sets file, name (of the folder), version and digest of the caller; false when there is none.
@@ -28,17 +60,17 @@ package_of() {
 }
 
 package_is() { # package_is FOLDER DIGEST
-  local digest
+  local digest=''
+  [[ -r $1/.towline-package ]] || return 1
   IFS='=' read -r _ digest <"$1/.towline-package" || :
   [[ $digest == "$2" ]]
 }
 
-# unpack FILE FOLDER: beside its place, then one rename. What an earlier call left half done goes first.
+# unpack FILE FOLDER: beside its place, then one rename.
 unpack() {
   local file=$1 folder=$2 original="TOWLINE_PACKAGE_${role}_FILE"
   local -r work="$prefix/packages/${folder##*/}.unpack"
   original=${!original-${file##*/}}
-  remove_tree "$work"
   mkdir -p "$work/tree"
   case $original in
     *.jar | *.war)
@@ -130,6 +162,7 @@ tree_is_safe() {
 # release_packages LINK...: takes the service's links away, and a program that no other service uses.
 release_packages() {
   local link folder
+  lock_packages
   for link in "$@"; do
     [[ -L $service_dir/$link ]] || continue
     folder=$(readlink "$service_dir/$link")

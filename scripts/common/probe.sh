@@ -16,7 +16,8 @@ hang_up() {
 # reachable ADDRESS -> REPLY: where to ask a service that listens on that address.
 reachable() {
   case $1 in
-    '' | 0.0.0.0 | '*' | ::) REPLY=127.0.0.1 ;;
+    '' | 0.0.0.0 | '*') REPLY=127.0.0.1 ;;
+    :: | '[::]' | '::*') REPLY=::1 ;;
     *) REPLY=${1#[} REPLY=${REPLY%]} ;;
   esac
 }

@@ -168,6 +168,7 @@ start() {
   fi
   to_seconds "${PARAM[start_timeout]:-$START_TIMEOUT_S}"
   wait_healthy "$REPLY"
+  forget_former
 }
 
 stop() {
@@ -219,6 +220,7 @@ uninstall() {
   stop
   forget_unit
   release_packages "${LINKS[@]}"
+  forget_former
   [[ ! -d $etc ]] || remove_tree "$etc"
   [[ ! -d $run ]] || remove_tree "$run"
 }

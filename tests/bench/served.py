@@ -26,13 +26,6 @@ from desired_state.request_signature import SharedKey, shared_key, sign_request
 from tests.bench.fleet import document, host_names
 from tests.servers.process import free_port
 
-_SERVE = """\
-import asyncio, os
-from api.server import serve
-from api.settings_file import load_settings
-asyncio.run(serve(load_settings(None, os.environ)))
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Poll:
@@ -94,6 +87,12 @@ def _poll(name: str, digest: str, key: SharedKey) -> Poll:
     return Poll(path=path, headers={**signed, "If-None-Match": f'"{digest}"'})
 
 
+def command(name: str, module: str) -> list[str]:
+    """How to call an installed command; from a checkout, where none is installed, its module."""
+    script = Path(sys.executable).with_name(name)
+    return [str(script)] if script.exists() else [sys.executable, "-c", f"from {module} import main; main()"]
+
+
 @contextmanager
 def backend_process(seeded: Seeded) -> Iterator[psutil.Process]:
     """`towline serve` on that state, until the block is left."""
@@ -103,7 +102,7 @@ def backend_process(seeded: Seeded) -> Iterator[psutil.Process]:
         "TOWLINE_SERVER_PORT": str(seeded.settings.server.port),
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", _SERVE],
+        [*command("towline", "api.cli"), "serve"],
         env=environment,
         stdout=subprocess.DEVNULL,
     )

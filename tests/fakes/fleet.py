@@ -24,7 +24,7 @@ from desired_state.catalogue import HostEntry, PackageEntry, Problem, ServiceEnt
 from desired_state.document import Artifact, Document, Origin, Package, Service, encode
 from desired_state.names import digest_of
 from desired_state.note import SigningKey, sign
-from desired_state.report import Delivery, Report
+from desired_state.report import Delivery, Heartbeat, Report
 from tests.fakes.host import PaperHost
 
 KEY = SigningKey.generate("towline-test", bytes(32))
@@ -150,6 +150,12 @@ class PaperFleet:
         """Take in reports of one host, oldest first, as heard at that moment."""
         async with transaction(self.engine) as connection:
             await store(connection, [(reports[0].host, Delivery(reports=reports))], seen_at)
+
+    async def beat(self, host: str, seq: int, seen_at: datetime) -> None:
+        """A host says that all is as it reported last."""
+        heartbeat = Heartbeat(schema="towline.heartbeat/1", host=host, seq=seq, at=seen_at)
+        async with transaction(self.engine) as connection:
+            await store(connection, [(host, Delivery(heartbeat=heartbeat))], seen_at)
 
     async def suspend(self, host: str, reason: str, actor: str, until: datetime) -> None:
         """Somebody's word on the page."""

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -59,6 +59,7 @@ class LocalArtifacts:
 
     folder: Path
     missing: dict[str, Exception] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
 
     def put(self, data: bytes) -> Artifact:
         path = self.folder / "sha256" / digest_of(data).removeprefix("sha256:")
@@ -70,6 +71,10 @@ class LocalArtifacts:
         if artifact.digest in self.missing:
             raise self.missing[artifact.digest]
         return self.folder / "sha256" / artifact.digest.removeprefix("sha256:")
+
+    def sweep(self, used: Collection[str], *, keep_bytes: int) -> int:
+        self.used = set(used)
+        return 0
 
 
 @dataclass

@@ -108,7 +108,9 @@ class RealHost:
         return sorted((msgspec.json.decode(body, type=Report) for body in bodies), key=lambda report: report.seq)
 
     def _python(self, arguments: list[str], environ: dict[str, str]) -> "subprocess.Popen[str]":
-        kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "LANG": "C.UTF-8"}
+        # nox says where `tests` is found, and nothing else of the checkout: then the installed puller is what runs.
+        path = {"PYTHONPATH": os.environ.get("PYTHONPATH", str(CHECKOUT)), "PYTHONSAFEPATH": "1"}
+        kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **path}
         return subprocess.Popen(
             [sys.executable, *arguments],
             env=kept | environ,

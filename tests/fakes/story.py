@@ -217,7 +217,8 @@ async def _failed(fleet: PaperFleet, paper: PaperHost) -> None:
             log=STACK,
         ),
     )
-    await fleet.ingest(paper.report(at, status, *steps, trigger="document"), seen_at=fleet.before(seconds=12))
+    await fleet.ingest(paper.report(at, status, *steps, trigger="document"), seen_at=at)
+    await fleet.beat(paper.name, paper.seq, fleet.before(seconds=12))
 
 
 async def _said(fleet: PaperFleet, paper: PaperHost, at: datetime, *steps: object) -> None:

@@ -118,7 +118,9 @@ def java_app_archive(version: str = "1.0.0", cache: Path | None = None, *, text:
     )
 
 
-def site_archive(version: str = "1.0.0", cache: Path | None = None, *, pages: Mapping[str, str] | None = None) -> Package:
+def site_archive(
+    version: str = "1.0.0", cache: Path | None = None, *, pages: Mapping[str, str] | None = None
+) -> Package:
     """The files of a web site, by their paths."""
     given = pages or {"index.html": f"<!doctype html><title>site</title><p>version {version}\n"}
     return _archive("site", version, cache, {name: (text.encode(), 0o644) for name, text in given.items()})
@@ -161,7 +163,14 @@ def _download(requirement: str, folder: Path) -> None:
     pip = [sys.executable, "-m", "pip"]
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0:
         pip = ["pip"]
-    command = [*pip, "download", "--no-deps", "--only-binary=:all:", "--python-version=3.11", "--disable-pip-version-check"]
+    command = [
+        *pip,
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version=3.11",
+        "--disable-pip-version-check",
+    ]
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         done = subprocess.run(
             [*command, *platforms, "--dest", scratch, requirement],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from desired_state.document import Limits
-from tests.fakes.puller import FakePuller, condition, on_a_host, running
+from tests.fakes.puller import FakePuller, condition, on_a_host, package, running
 from tests.fakes.script_host import failing
 
 
@@ -164,5 +164,24 @@ def test_a_process_restarted_by_somebody_is_no_change(tmp_path: Path) -> None:
         end = await p.run_pass()
         assert [] == p.host.calls
         assert 4242 == end.status.services[0].recorded.identity.pid
+
+    on_a_host(tmp_path, story)
+
+
+def test_programs_nobody_speaks_of_make_room(tmp_path: Path) -> None:
+    """Once a document is reached, only what it names is kept for certain; before, also what the last good one names."""
+
+    async def story(p: FakePuller) -> None:
+        old, new = p.artifacts.put(b"old"), p.artifacts.put(b"new")
+        p.publish(running("one", packages={"server": package(old)}))
+        await p.run_pass()
+        assert {old.digest, p.bundle.digest} == p.artifacts.used
+        p.publish(running("one", version="2.0", packages={"server": package(new, "2.0")}))
+        p.host.faults["one", "start"] = failing(1)
+        await p.run_pass()
+        assert {old.digest, p.bundle.digest} == p.artifacts.used
+        p.host.faults.clear()
+        await p.run_pass()
+        assert {new.digest, p.bundle.digest} == p.artifacts.used
 
     on_a_host(tmp_path, story)

@@ -193,6 +193,26 @@ def test_a_package_that_cannot_be_had_is_tried_again(tmp_path: Path) -> None:
     on_a_host(tmp_path, story)
 
 
+def test_what_runs_is_not_stopped_for_a_package_that_is_not_here(tmp_path: Path) -> None:
+    """An upgrade whose package cannot be had now leaves the old version running; it is stopped once all is here."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        await p.run_pass()
+        artifact = p.artifacts.put(b"version 2.0")
+        p.artifacts.missing[artifact.digest] = Unavailable("GET https://mirror.example/p.tar: connection refused")
+        p.publish(running("one", version="2.0", packages={"server": package(artifact, "2.0")}))
+        p.host.calls.clear()
+        await p.run_pass()
+        assert [] == p.host.calls
+        assert "running" == p.host.service("one").state
+        p.artifacts.missing.clear()
+        await p.run_pass()
+        assert ("one", "stop") == p.host.calls[0]
+
+    on_a_host(tmp_path, story)
+
+
 def test_without_the_new_scripts_the_last_good_document_is_kept_up(tmp_path: Path) -> None:
     """A new bundle that cannot be had now does not stop the healing, and the host says that it is behind."""
 

@@ -205,7 +205,12 @@ def _link_folder(path: Path) -> None:
     (path.parent / "common").symlink_to(path.parent.parent / "moved")
 
 
-DAMAGES = [_add_below, _link_folder, _replace, _rewrite_in_place, _link, _add, Path.unlink]
+def _link_all(path: Path) -> None:
+    path.parent.rename(path.parent.parent / "moved")
+    path.parent.symlink_to(path.parent.parent / "moved")
+
+
+DAMAGES = [_link_all, _add_below, _link_folder, _replace, _rewrite_in_place, _link, _add, Path.unlink]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

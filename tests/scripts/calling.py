@@ -78,6 +78,22 @@ class Service:
         self.scratch = folder / f"scratch-{name}"
         self.scratch.mkdir(parents=True, exist_ok=True)
 
+    def changed(
+        self, *, parameters: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
+    ) -> "Service":
+        """The same service of another document."""
+        return Service(
+            kind=self.kind,
+            name=self.name,
+            folder=self.folder,
+            version=self.version,
+            packages=self.packages,
+            parameters=self.parameters if parameters is None else parameters,
+            secrets=self.secrets if secrets is None else secrets,
+            state=self.state,
+            prefix=self.prefix,
+        )
+
     def environment(self) -> dict[str, str]:
         """As docs/scripts/contract.md builds it."""
         made = {
@@ -201,4 +217,3 @@ def eventually(seconds: float, question: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.05)
     return True
-

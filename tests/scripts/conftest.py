@@ -26,5 +26,7 @@ def _end_processes(folder: Path) -> None:
         with suppress(OSError):
             where = f"{process.joinpath('cwd').readlink()}/"
             command = process.joinpath("cmdline").read_bytes()
-            if int(process.name) != os.getpid() and (where.startswith(f"{folder}/") or f"{folder}/".encode() in command):
+            if int(process.name) != os.getpid() and (
+                where.startswith(f"{folder}/") or f"{folder}/".encode() in command
+            ):
                 os.kill(int(process.name), signal.SIGKILL)

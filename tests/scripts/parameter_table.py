@@ -1,4 +1,4 @@
-"""The table of parameters on a kind's page, made from its `meta`: `python -m tests.scripts.parameter_table` writes them all."""
+"""Tables of parameters for the pages of kinds, from `meta`; `python -m tests.scripts.parameter_table` writes them."""
 
 import subprocess
 from pathlib import Path

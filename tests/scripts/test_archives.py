@@ -106,7 +106,12 @@ def test_a_folder_of_another_service_is_not_removed(folder: Path) -> None:
         path.mkdir(parents=True)
     (prefix / "services/link").symlink_to(kept)
     refused: list[str] = ["", "/", str(prefix), f"{prefix}/", f"{prefix}/services", f"{prefix}/services/", str(kept)]
-    refused += [f"{prefix}/services/../../kept", f"{prefix}/services/./a", f"{prefix}/services/link", f"{prefix}/other/x"]
+    refused += [
+        f"{prefix}/services/../../kept",
+        f"{prefix}/services/./a",
+        f"{prefix}/services/link",
+        f"{prefix}/other/x",
+    ]
     refused += ["services/a", f"{prefix}/services/a b", f"{prefix}/services/a\n"]
     assert {1} == {_remove(script, prefix, path) for path in refused}
     assert {1} == {_remove(script, Path(""), path) for path in ("/services/a", "services/a")}

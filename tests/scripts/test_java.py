@@ -44,8 +44,10 @@ def somebodys_server(folder: Path, port: int, marker: str = "shop") -> Iterator[
     home.mkdir(exist_ok=True)
     (home / "health").write_text("UP")
     process = subprocess.Popen(
-        [str(runtime(folder)), f"-Dservice={marker}", "-Dodd=a b $(id)", "-m", "jdk.httpserver"]
-        + ["-b", "127.0.0.1", "-p", str(port), "-d", str(home)],
+        [
+            *(str(runtime(folder)), f"-Dservice={marker}", "-Dodd=a b $(id)"),
+            *("-m", "jdk.httpserver", "-b", "127.0.0.1", "-p", str(port), "-d", str(home)),
+        ],
         cwd=home,
         env={"PATH": "/usr/bin:/bin", "GREETING": "good\nday", "odd.name": "kept", "SHLVL": "3"},
         stdin=subprocess.DEVNULL,
@@ -64,7 +66,7 @@ def somebodys_server(folder: Path, port: int, marker: str = "shop") -> Iterator[
 def _answers(port: int) -> bool:
     try:
         with urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except OSError:
         return False
 

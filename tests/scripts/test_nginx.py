@@ -107,3 +107,13 @@ def test_extra_directives(folder: Path) -> None:
     service.do("install", "configure", "start")
     assert (200, "pong") == get(service, "/ping")
     assert 404 == get(service, "/nginx.conf")[0]
+
+
+def test_an_upstream_that_nobody_knows_yet_may_be_known_later(folder: Path) -> None:
+    """A name that does not resolve is no mistake of the document: exit 1, to be tried again; nothing is left behind."""
+    service = nginx(folder, upstream="no-such-host.invalid:80")
+    service.do("install")
+    said = service.call("configure")
+    assert (1, True) == (said.code, "host not found" in said.reason), said.reason
+    assert not (service.root / "run" / "trial").exists()
+    assert [] == list((service.root / "etc").glob("nginx.conf*"))

@@ -1,9 +1,12 @@
 """redisctl.sh against real Valkey and Redis."""
 
+import os
+import signal
 import socket
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import IO, cast
 
 import msgspec
 import pytest
@@ -31,7 +34,7 @@ def ask(service: Service, *commands: tuple[str, ...]) -> list[str]:
     """Each command's answer, by a client that is not the script's."""
     answers = []
     with closing(socket.create_connection(("127.0.0.1", int(service.parameters["port"])), timeout=10)) as line:
-        stream = line.makefile("rwb")
+        stream = cast("IO[bytes]", line.makefile("rwb"))
         for command in commands:
             words = [word.encode() for word in command]
             stream.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
@@ -40,7 +43,7 @@ def ask(service: Service, *commands: tuple[str, ...]) -> list[str]:
     return answers
 
 
-def _answer(stream: "socket.SocketIO") -> str:
+def _answer(stream: IO[bytes]) -> str:
     first = stream.readline().decode().rstrip("\r\n")
     if first.startswith("$") and first != "$-1":
         return stream.read(int(first[1:]) + 2)[:-2].decode()
@@ -79,7 +82,9 @@ def test_a_reload_refuses_what_needs_a_restart(folder: Path) -> None:
     assert ["databases 4"] == ask(service, ("CONFIG", "GET", "databases"))
 
 
-@pytest.mark.parametrize("password", ["plain", 'a"b\\c', "$(id) `id` ${x}", "ünï ☃", "'single' # not a comment", "x" * 500])
+@pytest.mark.parametrize(
+    "password", ["plain", 'a"b\\c', "$(id) `id` ${x}", "ünï ☃", "'single' # not a comment", "x" * 500]
+)
 def test_a_password_arrives_byte_for_byte(folder: Path, password: str) -> None:
     """Another client gets in with it, and not without."""
     service = redis(folder, password=password)
@@ -126,8 +131,11 @@ def test_an_installed_upgrade_is_not_told_before_it_runs(folder: Path) -> None:
     service.version, service.packages = "9.1.2", {"server": valkey_archive("9.1.2")}
     service.do("install")
     assert "9.0.0" == service.status().facts["version"]
+    old = service.prefix / "packages" / "valkey-9.0.0"
+    assert old.is_dir()
     service.do("restart")
     assert "9.1.2" == service.status().facts["version"]
+    assert not old.exists()
 
 
 def test_a_package_of_another_version_is_refused(folder: Path) -> None:
@@ -136,6 +144,12 @@ def test_a_package_of_another_version_is_refused(folder: Path) -> None:
     service.version = "9.1.1"
     said = service.call("install")
     assert (6, "the package holds version 9.1.2, the document says 9.1.1") == (said.code, said.reason)
+    assert "absent" == service.state_now()
+    good = redis(folder)
+    good.do("install", "configure", "start")
+    assert 6 == service.call("install").code
+    assert ("running", "9.1.2") == (good.state_now(), good.status().facts["version"])
+    good.do("restart")
 
 
 def test_real_redis_with_a_short_version(folder: Path) -> None:
@@ -148,7 +162,7 @@ def test_real_redis_with_a_short_version(folder: Path) -> None:
 
 
 def test_a_replica_follows_and_is_promoted(folder: Path) -> None:
-    """The role is part of health: a replica without its primary is degraded; without replica_of it becomes a primary."""
+    """The role is part of health: a replica without its primary is degraded; without replica_of it is one itself."""
     primary = redis(folder, "first", password="p")
     replica = redis(folder, "second", password="p", replica_of=f"127.0.0.1:{primary.parameters['port']}")
     for service in (primary, replica):
@@ -182,15 +196,15 @@ def test_a_stuck_server_is_degraded_in_time(folder: Path) -> None:
     service = redis(folder)
     service.do("install", "configure", "start")
     ask(service, ("SET", "key", "value"))
-    import os
-    import signal
-
     pid = service.process()
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     said = service.status()
     os.kill(pid, signal.SIGCONT)
-    assert (190, "no answer to PING within 5 s") == (said.code, said.reason.removeprefix("answers ").removesuffix(" to PING"))
+    assert (190, "no answer to PING within 5 s") == (
+        said.code,
+        said.reason.removeprefix("answers ").removesuffix(" to PING"),
+    )
     assert time.monotonic() - began < 15
     assert eventually(5, lambda: service.state_now() == "running")
 

@@ -53,8 +53,9 @@ def stay(story: Story) -> None:
 
 def clean_up(story: Story, narrator: Narrator) -> int:
     """Ends every process and removes every file; 1 if something was left."""
+    narrator.say("ending every process that the demo started …")
     story.processes.stop_all()
-    end(kept_processes(machine.prefix for machine in story.machines.values()))
+    end(kept_processes(machine.prefix for machine in story.machines))
     left = living_under(story.folder)
     shutil.rmtree(story.folder)
     for process in left:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from demo.narrator import WentWrong
+from .narrator import WentWrong
 
 TERM_S = 15.0
 
@@ -51,8 +51,17 @@ class Processes:
             process.kill()
             process.wait(TERM_S)
 
+    def kill(self, name: str) -> None:
+        """Ends one of them with -9."""
+        process = self._started.pop(name)
+        process.kill()
+        process.wait(TERM_S)
+
     def stop_all(self) -> None:
         """Ends all of them, the last started first."""
+        for process in self._started.values():
+            if process.poll() is None:
+                process.terminate()
         for name in reversed(list(self._started)):
             self.stop(name)
 
@@ -94,12 +103,20 @@ def end(processes: Iterable[tuple[int, int]]) -> None:
 
 
 def living_under(folder: Path) -> list[str]:
-    """Processes whose program, working directory or arguments lie under a folder: what must not be left behind."""
+    """Processes whose program, working directory or arguments lie under a folder, after a moment to end in."""
+    deadline = time.monotonic() + TERM_S
+    while (found := processes_under(folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [f"{pid}: {_arguments(Path('/proc') / str(pid))[:100]}" for pid, _ in found]
+
+
+def processes_under(folder: Path) -> list[tuple[int, int]]:
+    """The same at this moment, each by its pid and start time."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and identity(int(entry.name)):
-            if any(text.startswith(str(folder)) for text in _places(entry)):
-                found.append(f"{entry.name}: {_arguments(entry)[:100]}")
+        one = identity(int(entry.name)) if entry.name.isdigit() and int(entry.name) != os.getpid() else None
+        if one is not None and any(place.startswith(str(folder)) for place in _places(entry)):
+            found.append(one)
     return found
 
 
