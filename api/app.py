@@ -16,6 +16,7 @@ from api.backend import Backend, open_backend
 from api.controllers import (
     artifacts,
     catalogue,
+    documents,
     events,
     fleet,
     health,
@@ -43,6 +44,7 @@ from api.strict_request import MAX_BODY_BYTES, StrictRequest
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *artifacts.ROUTES,
     *catalogue.ROUTES,
+    *documents.ROUTES,
     *events.ROUTES,
     *fleet.ROUTES,
     *health.ROUTES,
