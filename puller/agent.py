@@ -41,6 +41,7 @@ class Agent:
         self._stop = asyncio.Event()
         self._interval_s = float(DEFAULT_INTERVAL_S)
         self._last_pass = parts.clock.monotonic()
+        self._is_at_work = False
         self._retry: asyncio.TimerHandle | None = None
         self._exits = ExitWatch(lambda _: self.wake("exit"))
         self._scheduler = AsyncIOScheduler(
@@ -105,12 +106,15 @@ class Agent:
         return trigger
 
     async def _pass(self, trigger: Trigger) -> PassEnd | None:
-        self._last_pass = self._parts.clock.monotonic()
+        self._is_at_work = True
         try:
             return await self._reconciler.run_pass(trigger)
         except Exception as error:  # noqa: BLE001 - the agent outlives a pass that failed; the next one tries again
             _log.error("pass failed", trigger=trigger, error=repr(error), exc_info=error)
             return None
+        finally:
+            self._is_at_work = False
+            self._last_pass = self._parts.clock.monotonic()
 
     async def _drained(self, work: Coroutine[Any, Any, PassEnd | None]) -> PassEnd | None:
         """The pass, or what is done of it three seconds after the order to stop."""
@@ -163,7 +167,7 @@ class Agent:
         while True:
             await asyncio.sleep(LATE_S / 2)
             late = self._parts.clock.monotonic() - self._last_pass - self._interval_s * 1.1
-            if late > LATE_S / 2:
+            if late > LATE_S / 2 and not self._is_at_work:
                 _log.warning("poll is late: was the clock set?", late_s=round(late))
                 self._schedule()
                 self.wake("schedule")

@@ -11,7 +11,7 @@ from desired_state.acceptance import Accepted
 from desired_state.answer import Answer, read_answer
 from desired_state.contract import Effect, Exit, Verb
 from desired_state.document import Service
-from desired_state.names import ServiceName
+from desired_state.names import Digest, ServiceName
 from desired_state.progress import after_step
 from desired_state.record import Record, Recorded
 from desired_state.report import StepOutcome, StepResult
@@ -35,6 +35,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     """A step that failed, and what happens next."""
 
     step: Step
+    document: Digest
     what_next: Next
     attempts: int
     message: str
@@ -51,9 +52,12 @@ class Applier:
         self.failures: list[Failure] = []
         self.done: list[Step] = []
         self._wanted = {service.name: service for service in accepted.document.services}
+        self._installing: frozenset[ServiceName] = frozenset()
+        self._brought: set[ServiceName] = set()
 
     async def apply(self, steps: tuple[Step, ...]) -> None:
         """Runs these steps; one whose predecessor is not among them or did not succeed is left for another pass."""
+        self._installing = frozenset(step.service for step in steps if step.verb is Verb.INSTALL)
         room = asyncio.Semaphore(self._accepted.document.limits.parallel)
         tasks: dict[str, asyncio.Task[bool]] = {}
 
@@ -101,9 +105,12 @@ class Applier:
         return await self.settle(journalled, ended)
 
     async def _bring_packages(self, step: Step, wanted: Service) -> None:
-        if step.verb is Verb.INSTALL:
+        """Before a service's first step, so that nothing is stopped for a package not here yet; and before its use."""
+        first = step.service in self._installing and step.service not in self._brought
+        if first or step.verb is Verb.INSTALL:
             for package in wanted.packages.values():
                 await self._parts.artifacts.ensure(package, self._accepted.document.artifact_bases)
+            self._brought.add(step.service)
 
     def _call(self, step: Step, wanted: Service) -> Call:
         recorded = self.record.get(step.service)
@@ -172,7 +179,15 @@ class Applier:
         result = _result(journalled, "failed", message=message, ended=ended, answer=answer)
         await self._parts.store.transact(journal.fail, journalled.n, result, wait)
         self.waits[step.service] = wait
-        self.failures.append(Failure(step=step, what_next=what_next, attempts=wait.attempts, message=wait.message))
+        self.failures.append(
+            Failure(
+                step=step,
+                document=self._accepted.digest,
+                what_next=what_next,
+                attempts=wait.attempts,
+                message=wait.message,
+            )
+        )
         _log.warning("step failed", service=step.service, verb=step.verb, reason=message, next=what_next)
 
 

@@ -4,6 +4,7 @@ First install, upgrade, self-heal, take-over and uninstall are this same pass wi
 what is known at its end is recorded once, in `finally`.
 """
 
+from datetime import datetime
 from typing import Literal
 
 import structlog
@@ -94,7 +95,7 @@ class Reconciler:
         if self._deliverer is not None:
             await self._deliverer.deliver(findings.newest.digest if findings.newest else None)
         await self._measure(findings, recorded)
-        return _end(findings, recorded.status)
+        return _end(findings, recorded.status, self._parts.clock.now())
 
     async def preview(self) -> Findings:
         """What a pass would do now. Fetches and looks; keeps nothing. Raises Unavailable or Stalled."""
@@ -237,7 +238,7 @@ class Reconciler:
                 document=accepted.digest,
                 what_next=Next.RETRY,
                 message=f"{service}: was repaired and needs it again",
-                now=findings.now,
+                now=self._parts.clock.now(),
                 jitter=self._parts.jitter(),
             )
 
@@ -245,7 +246,7 @@ class Reconciler:
         """A document is bad when a step that it asks for stalled, or failed too often."""
         for failure in findings.failures:
             spent = failure.what_next is Next.STALLED or failure.attempts >= MAX_ATTEMPTS
-            if failure.step.intent == "intended" and spent:
+            if failure.document == accepted.digest and failure.step.intent == "intended" and spent:
                 return self._bad(findings, accepted, failure.step.service, failure.message)
         return None
 
@@ -259,9 +260,9 @@ class Reconciler:
         )
 
 
-def _end(findings: Findings, status: Status) -> PassEnd:
+def _end(findings: Findings, status: Status, now: datetime) -> PassEnd:
     waiting = [wait for wait in findings.blocked() if wait.state == "retry"]
-    seconds = [max(1.0, (wait.next_try - findings.now).total_seconds()) for wait in waiting]
+    seconds = [max(1.0, (wait.next_try - now).total_seconds()) for wait in waiting]
     return PassEnd(
         findings=findings,
         status=status,

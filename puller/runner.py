@@ -32,19 +32,11 @@ class ScriptRunner:
 
     async def run(self, call: Call) -> Ended:
         """Runs a verb that changes the host, under a keeper. Cancelling leaves the keeper at its work."""
-        shutil.rmtree(call.folder, ignore_errors=True)
-        call.folder.mkdir(parents=True, mode=0o700)
         started = time.monotonic()
-        lock = _locked(call.folder)
         try:
-            keeper = spawn(
-                ["bash", str(KEEPER), str(call.timeout_s), str(call.script), call.verb],
-                environment=call.environment,
-                folder=call.folder,
-                stdin=lock,
-            )
-        finally:
-            os.close(lock)  # the keeper has it now, and it alone
+            keeper = _begin(call)
+        except OSError as error:
+            raise Unavailable(f"{call.verb} of {call.service} cannot be begun: {error}") from error
         reached("after_step_spawned")
         await _kept(keeper, call.folder, call.timeout_s + GRACE_S)
         ended = await _result(call, time.monotonic() - started, swept=False)
@@ -82,6 +74,22 @@ class ScriptRunner:
                 timed_out=timed_out,
                 leftovers=leftovers,
             )
+
+
+def _begin(call: Call) -> Process:
+    """A fresh scratch folder, and the keeper in it, with the lock as its standard input."""
+    shutil.rmtree(call.folder, ignore_errors=True)
+    call.folder.mkdir(parents=True, mode=0o700)
+    lock = _locked(call.folder)
+    try:
+        return spawn(
+            ["bash", str(KEEPER), str(call.timeout_s), str(call.script), call.verb],
+            environment=call.environment,
+            folder=call.folder,
+            stdin=lock,
+        )
+    finally:
+        os.close(lock)  # the keeper has it now, and it alone
 
 
 async def _sweep(call: Call) -> int:

@@ -68,18 +68,22 @@ class Scripts(Struct, frozen=True, kw_only=True):
         )
 
     async def look(self, service: Service) -> Observation:
-        """Asks `check_status`."""
+        """Asks `check_status`. Whatever keeps the script from answering makes the service unknown, and nothing else."""
         if service.kind not in self.kinds:
-            reason = f"no script of kind {service.kind} is in the bundle that the document pins"
-            return Observation(service=service.name, state="unknown", seen_at=self.clock.now(), reason=reason)
+            return self._unknown(service, f"no script of kind {service.kind} is in the bundle that the document pins")
         folder = self.paths.steps / LOOK_STEP / service.name
-        call = self.call(service, Verb.CHECK_STATUS, step=look_step(service.name), folder=folder)
-        ended = await self.runner.ask(call)
+        try:
+            call = self.call(service, Verb.CHECK_STATUS, step=look_step(service.name), folder=folder)
+            ended = await self.runner.ask(call)
+        except (BundleDamaged, OSError) as error:
+            return self._unknown(service, f"check_status cannot be run: {error}")
         if ended.timed_out:
-            reason = f"check_status did not end within {call.timeout_s} s"
-            return Observation(service=service.name, state="unknown", seen_at=self.clock.now(), reason=reason)
+            return self._unknown(service, f"check_status did not end within {call.timeout_s} s")
         answer = read_answer(Verb.CHECK_STATUS, ended.exit_code, ended.stdout, ended.stderr)
         return observation_of(service.name, answer, self.clock.now())
+
+    def _unknown(self, service: Service, reason: str) -> Observation:
+        return Observation(service=service.name, state="unknown", seen_at=self.clock.now(), reason=reason)
 
 
 def look_step(service: ServiceName) -> str:

@@ -39,6 +39,12 @@ def short(value: str) -> str:
     return bare[:12] if len(bare) > 20 and " " not in bare else bare
 
 
+def name(author: str) -> str:
+    """A person without the mail address that git puts behind the name."""
+    bare = author.partition(" <")[0].strip().removeprefix("token:")
+    return bare or author or "nobody named"
+
+
 def millis(value: int) -> str:
     """A duration given in milliseconds."""
     if value < 1000:
@@ -59,8 +65,9 @@ def shares(counts: Sequence[Count]) -> list[tuple[float, float, str]]:
     for count in counts:
         if count.hosts:
             width = 1000 * count.hosts / total
-            # A gap of 3 keeps neighbours apart without colour.
-            pieces.append((round(start, 1), round(max(width - 3, 2), 1), count.shape))
+            # A gap of 3 keeps neighbours apart without colour; at the end there is none.
+            gap = 3 if start + width < 999 else 0
+            pieces.append((round(start, 1), round(max(width - gap, 2), 1), count.shape))
             start += width
     return pieces
 
@@ -107,6 +114,7 @@ FILTERS = {
     "exact": exact,
     "machine": machine,
     "short": short,
+    "name": name,
     "millis": millis,
     "length_s": length,
     "told": told,

@@ -61,9 +61,12 @@ class Sender(Struct, frozen=True, kw_only=True):
 
 
 async def lock_statuses(connection: AsyncConnection, hosts: Collection[HostName]) -> dict[HostName, StatusRow]:
-    """What these hosts said last; nobody else writes it until this transaction ends."""
-    question = select(host_status).where(host_status.c.host.in_(hosts)).order_by(host_status.c.host).with_for_update()
-    return {row["host"]: StatusRow(**row) for row in (await connection.execute(question)).mappings()}
+    """What these hosts said last, without the body; nobody else writes it until this transaction ends."""
+    columns = [host_status.c[name] for name in StatusRow.__struct_fields__ if name != "status"]
+    question = select(*columns).where(host_status.c.host.in_(hosts)).order_by(host_status.c.host).with_for_update()
+    names = [column.name for column in columns]
+    rows = await connection.execute(question)
+    return {row[0]: StatusRow(status=b"", **dict(zip(names, row, strict=True))) for row in rows}
 
 
 async def senders(connection: AsyncConnection, hosts: Collection[HostName]) -> dict[HostName, Sender]:

@@ -66,7 +66,9 @@ class Ingest:
         self._now = now or partial(datetime.now, UTC)
         self._tally = tally or Tally()
         self._waiting: list[_Waiting] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._writers: set[asyncio.Task[None]] = set()
+        # SQLite lets one write at a time; elsewhere a second prepares its rows while the first waits for the disk.
+        self._max_writers = 1 if engine.dialect.name == "sqlite" else 2
 
     async def submit(self, host: HostName, delivery: Delivery) -> Receipt:
         """Store what a host sent. When this returns, it is durable.
@@ -80,14 +82,16 @@ class Ingest:
             raise TryLater("too many reports are waiting to be stored", retry_after_s=5)
         one = _Waiting(host, delivery, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
+        if len(self._writers) < self._max_writers:
+            writer = asyncio.create_task(self._write())
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
         return await one.done
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is answered."""
-        if self._writer is not None:
-            await asyncio.wait([self._writer])
+        if self._writers:
+            await asyncio.wait(self._writers)
 
     async def _write(self) -> None:
         while self._waiting:
@@ -151,18 +155,18 @@ async def store(connection: AsyncConnection, deliveries: Sequence[tuple[HostName
     cloned = await _cloned(connection, list(new.values()), senders, now_us)
     await reports.add(connection, [_report_row(key, report, now_us) for key, report in new.items()])
 
-    after = dict(before)
+    newest: dict[HostName, Report] = {}
     for report in sorted(new.values(), key=lambda report: report.seq):
-        if _is_newer(report, after.get(report.host), senders.get(report.host)):
-            after[report.host] = _status_row(report, now_us)
-    changed = [row for host, row in after.items() if before.get(host) != row]
+        if _is_newer(report, before.get(report.host), senders.get(report.host)):
+            newest[report.host] = report
+    changed = [_status_row(report, now_us) for report in newest.values()]
     await reports.put_statuses(connection, changed, [row.host for row in changed if row.host in before])
     beats = [delivery.heartbeat for _, delivery in deliveries if delivery.heartbeat]
-    await reports.touch(connection, sorted(_alive(beats, before, after)), now_us)
+    await reports.touch(connection, sorted(_alive(beats, before) - newest.keys()), now_us)
     ran = {report.host for report in new.values() if report.run is not None}
     await publications.tell(connection, now_us, "host", sorted(ran.union(_shown_anew(changed, before))))
-    for row in changed:
-        await _describe_sender(connection, row, senders.get(row.host))
+    for report in newest.values():
+        await _describe_sender(connection, report, senders.get(report.host))
     for host in sorted(cloned):
         await _tell_of_clone(connection, host, now)
 
@@ -220,15 +224,9 @@ def _condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
     return next((condition for condition in conditions if condition.type == kind), None)
 
 
-def _alive(
-    beats: Iterable[Heartbeat], before: dict[HostName, StatusRow], after: dict[HostName, StatusRow]
-) -> set[HostName]:
-    """Hosts whose heartbeat confirms what we know. What was just stored has its time already."""
-    return {
-        beat.host
-        for beat in beats
-        if (row := after.get(beat.host)) is not None and row.seq == beat.seq and before.get(beat.host) == row
-    }
+def _alive(beats: Iterable[Heartbeat], known: Mapping[HostName, StatusRow]) -> set[HostName]:
+    """Hosts whose heartbeat confirms what we know."""
+    return {beat.host for beat in beats if beat.host in known and known[beat.host].seq == beat.seq}
 
 
 def _shown_anew(changed: Iterable[StatusRow], before: dict[HostName, StatusRow]) -> list[HostName]:
@@ -252,16 +250,11 @@ async def _cloned(
     }
 
 
-async def _describe_sender(connection: AsyncConnection, row: StatusRow, sender: Sender | None) -> None:
+async def _describe_sender(connection: AsyncConnection, report: Report, sender: Sender | None) -> None:
     """Keep the newest boot id and version with the identity; they change seldom."""
-    boot_id = msgspec.json.decode(row.status, type=_Boot).boot_id[:64]
-    told = {"boot_id": boot_id, "agent_version": row.agent_version}
+    told = {"boot_id": report.status.boot_id[:64], "agent_version": report.status.agent_version[:64]}
     if sender is not None and told != {"boot_id": sender.boot_id, "agent_version": sender.agent_version}:
-        await reports.describe_sender(connection, row.host, told)
-
-
-class _Boot(Struct):
-    boot_id: str = ""
+        await reports.describe_sender(connection, report.host, told)
 
 
 async def _tell_of_clone(connection: AsyncConnection, host: HostName, now: datetime) -> None:

@@ -7,7 +7,9 @@ from pygit2.enums import CredentialType
 
 from puller.ports import Stalled, Unavailable
 from puller.sources.git_access import GitAccess, read_named
-from puller.sources.git_address import Address, address_of
+from puller.sources.git_address import Address
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Callbacks(pygit2.RemoteCallbacks):
@@ -21,14 +23,17 @@ class Callbacks(pygit2.RemoteCallbacks):
         self._ends_at = time.monotonic() + access.limits.total_s
 
     def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:
+        # libgit2 follows the first redirect wherever it leads, and then tells `credentials` the url it started from.
+        name = host.decode("ascii", "replace").lower()
+        if name != self._address.host:
+            raise Stalled(f"{self._address.shown}: leads to {name}, which gets no credentials. Correct the url")
         return valid
 
     def credentials(
         self, url: str, username_from_url: str | None, allowed_types: CredentialType
     ) -> pygit2.Keypair | pygit2.UserPass | pygit2.Username:
-        here = address_of(url)
-        if (here.scheme, here.host, here.port) != (self._address.scheme, self._address.host, self._address.port):
-            raise Stalled(f"{self._address.shown}: leads to {here.shown}, which gets no credentials. Correct the url")
+        if self._address.scheme == "http" and self._address.host not in _LOOPBACK:
+            raise Stalled(f"{self._address.shown}: wants credentials, which are not sent in clear. Use https")
         name = self._access.username or username_from_url or "git"
         if allowed_types == CredentialType.USERNAME:
             return pygit2.Username(name)

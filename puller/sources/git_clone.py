@@ -96,8 +96,6 @@ def _opened(access: GitAccess, clone: Path) -> pygit2.Repository:
         shutil.rmtree(clone, ignore_errors=True)
         clone.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         repository = pygit2.init_repository(str(clone), bare=True)
-        # libgit2 follows a redirect with what it carries.
-        repository.config["http.followRedirects"] = "false"
     return repository
 
 

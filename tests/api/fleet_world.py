@@ -83,7 +83,7 @@ class World:
                     changed=b"[]",
                 )
             )
-            number = change.inserted_primary_key[0]
+            number = change.inserted_primary_key[0]  # type: ignore[index]
             rows = [
                 {
                     "kind": "host" if isinstance(entry, HostEntry) else "service",

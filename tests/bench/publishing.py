@@ -23,7 +23,7 @@ def measure() -> Iterator[Measurement]:
     """One changed host in a fleet of 10,000, then all of them."""
     hosts = host_names(FLEET)
     with tempfile.TemporaryDirectory(prefix="towline-bench-") as scratch:
-        ours, bare = _Ours(Path(scratch) / "ours"), _Bare(Path(scratch) / "bare")
+        ours, bare = _Ours(Path(scratch) / "ours"), BareBranch(Path(scratch) / "bare")
         for count, times, noun in ((FLEET, 1, "first"), (1, 21, "1 host"), (FLEET, 3, "10,000 hosts")):
             rounds = [_documents(hosts[:count], f"1.{noun}.{number}") for number in range(times)]
             left, right = iter(rounds), iter([{path: encode(one) for path, one in files.items()} for files in rounds])
@@ -66,7 +66,7 @@ class _Ours:
             door.close()
 
 
-class _Bare:
+class BareBranch:
     """The least that git can do for the same tree: blobs, folders, one commit."""
 
     def __init__(self, folder: Path) -> None:

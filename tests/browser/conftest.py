@@ -1,13 +1,15 @@
 """Fixtures: one backend with the story in it, one browser; a fresh context for each test."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.browser.site import Site
+from tests.fakes.fleet import PaperFleet
 from tests.fakes.host import PaperHost
 from tests.fakes.story import tell
 
@@ -22,6 +24,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+SILENT = ("batch-1.fra",)
 WATCH = """
 window.__violations = [];
 document.addEventListener("securitypolicyviolation", (e) => {
@@ -53,6 +56,19 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def beat(site: Site, papers: dict[str, PaperHost]) -> None:
+    """All hosts but the silent one and the one that never came are heard of, however long the tests take."""
+    now = datetime.now(UTC)
+
+    async def within(engine: AsyncEngine) -> None:
+        fleet = PaperFleet(engine, now)
+        for index, paper in enumerate(papers.values()):
+            if paper.seq and paper.name not in SILENT:
+                await fleet.beat(paper.name, paper.seq, now - timedelta(seconds=3 * index + 2))
+
+    site.run(within)
+
+
 @pytest.fixture
 def open_context(
     chromium: Browser, site: Site, papers: dict[str, PaperHost]
@@ -65,6 +81,7 @@ def open_context(
         context = chromium.new_context(base_url=site.url, **wishes)
         context.set_default_timeout(15_000)
         context.add_init_script(WATCH)
+        beat(site, papers)
         made.append(context)
         page = context.new_page()
         page.goto(site.link())

@@ -41,6 +41,7 @@ class Host:
         self.backend = ""
         self.ca_file: Path | None = None
         self.reserve_bytes = 0
+        self.limits = QUICK
 
     def store(self, client: HttpClient) -> ArtifactStore:
         backend = signed(client, self.backend, self.clock) if self.backend else None
@@ -49,7 +50,7 @@ class Host:
             client,
             signed=backend,
             local_folders=self.local_folders,
-            limits=QUICK,
+            limits=self.limits,
             reserve_bytes=self.reserve_bytes,
         )
 
@@ -273,6 +274,21 @@ def test_drip_is_cut_and_kept(host: Host) -> None:
         error = raised(Unavailable, lambda: host.ensure(wanted))
     assert "less than 100 bytes came in 0.4 s" in str(error)
     assert CONTENT.startswith(host.part(wanted).read_bytes())
+
+
+def test_slow_download_goes_on_while_enough_comes(host: Host) -> None:
+    """A large file over a thin line takes longer than any window, and is not cut."""
+
+    def slow(exchange: Exchange) -> None:
+        exchange.begin(200, {"Content-Length": str(len(CONTENT))})
+        for start in range(0, len(CONTENT), 700):
+            server.ending.wait(0.1)
+            exchange.write(CONTENT[start : start + 700])
+
+    host.limits = DownloadLimits(window_s=1, window_bytes=100)
+    with serving(slow) as server:
+        assert CONTENT == host.ensure(artifact(server.url))
+    assert 1 == len(server.asked)
 
 
 def test_wrong_content_is_never_used(host: Host) -> None:

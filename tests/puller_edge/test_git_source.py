@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
+from pygit2.enums import CredentialType
 
 from puller.ports import Fetched, Stalled, Unavailable, Unchanged
 from puller.sources.git import GitSource
 from puller.sources.git_access import GitAccess, GitLimits
 from puller.sources.git_address import Address, address_of
+from puller.sources.git_callbacks import Callbacks
 from puller.sources.published_tree import MAX_SOURCE_BYTES, document_path
+from tests.puller_edge.certificates import Authority
 from tests.puller_edge.conftest import raised
 from tests.puller_edge.http_server import Exchange, serving
 from tests.servers.forward_proxy import ForwardProxy
@@ -250,19 +254,24 @@ def test_password_in_the_url_is_refused(over_https: GitAccess, tmp_path: Path) -
     assert ("holds a password" in str(error), "secret" in str(error)) == (True, False)
 
 
-def test_certificate_of_another_authority_is_refused(over_https: GitAccess, tmp_path: Path) -> None:
-    """Without the private CA the server is not believed, and no credentials are shown.
-
-    In a process of its own: what libgit2 was once told to trust, it trusts until it ends.
-    """
+def in_a_process_of_its_own(access: GitAccess, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A fetch where libgit2 starts anew: what it was once told to trust, and where its user lives, it never forgets."""
     code = (
-        "import asyncio, sys\nfrom pathlib import Path\n"
+        "import asyncio, sys, msgspec\nfrom pathlib import Path\n"
         "from puller.sources.git import GitSource\nfrom puller.sources.git_access import GitAccess\n"
-        "access = GitAccess(url=sys.argv[1], branch='main', username='reader', password_file=Path(sys.argv[2]))\n"
-        "asyncio.run(GitSource(access, host='web-1.example', folder=Path(sys.argv[3])).fetch(''))\n"
+        "access = msgspec.json.decode(sys.argv[1], type=GitAccess, dec_hook=lambda kind, value: Path(value))\n"
+        "fetched = asyncio.run(GitSource(access, host='web-1.example', folder=Path(sys.argv[2])).fetch(''))\n"
+        "print(fetched.data)\n"
     )
-    command = [sys.executable, "-c", code, over_https.url, tmp_path / "password", tmp_path / "git"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    given = msgspec.json.encode(access, enc_hook=str).decode()
+    command = [sys.executable, "-c", code, given, str(folder)]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+
+def test_certificate_of_another_authority_is_refused(over_https: GitAccess, tmp_path: Path) -> None:
+    """Without the private CA the server is not believed, and no credentials are shown."""
+    ended = in_a_process_of_its_own(replace(over_https, ca_file=None), tmp_path / "git")
     assert "puller.ports.Stalled: git https://127.0.0.1" in ended.stderr
     assert "The server is not the one that ca_file names" in ended.stderr
 
@@ -298,14 +307,13 @@ def test_proxy_that_refuses_us(
 
 
 def test_nothing_of_the_users_configuration_applies(
-    served: tuple[BareRepository, GitSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    git_https: GitOverHttps, over_https: GitAccess, tmp_path: Path
 ) -> None:
     """A rewriting of urls in some ~/.gitconfig does not lead the source elsewhere."""
-    repository, source = served
-    (tmp_path / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = ssh://\n\tinsteadOf = https://\n')
-    monkeypatch.setenv("HOME", str(tmp_path))
-    repository.commit({PATH: b"1"})
-    assert b"1" == fetched(source).data
+    (tmp_path / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = https://\n')
+    git_https.repository.commit({PATH: b"1"})
+    ended = in_a_process_of_its_own(over_https, tmp_path / "git", HOME=str(tmp_path))
+    assert "b'1'\n" == ended.stdout, ended.stderr
 
 
 @pytest.mark.parametrize("url", ["ssh://git@127.0.0.1:{port}/x", "https://127.0.0.1:{port}/x"])
@@ -445,15 +453,30 @@ def test_two_hundred_polls_leave_few_packs_and_no_descriptors(
     assert max(descriptors[100:]) <= max(descriptors[:20]) + 4
 
 
-def test_redirect_is_not_followed(git_https: GitOverHttps, over_https: GitAccess, tmp_path: Path) -> None:
-    """A server that leads elsewhere gets no request there, and no credentials go."""
-    target = git_https.url
-    with serving(
-        lambda e: e.answer(301, headers={"Location": f"{target}/info/refs?service=git-upload-pack"})
-    ) as server:
-        access = replace(over_https, url=f"{server.url}/x.git")
-        error = raised((Stalled, Unavailable), lambda: fetch(GitSource(access, host=HOST, folder=tmp_path / "git")))
-    assert (True, []) == (isinstance(error, Stalled), git_https.requests), str(error)
+def test_redirect_gets_no_credentials(
+    git_https: GitOverHttps, over_https: GitAccess, authority: Authority, tmp_path: Path
+) -> None:
+    """A server that leads to another, which would let us in: it gets no credentials, and a person is needed."""
+    git_https.repository.commit({PATH: b"1"})
+    both = tmp_path / "both.pem"
+    both.write_bytes(authority.ca_file.read_bytes() + git_https.ca_pem.read_bytes())
+    place = f"https://localhost:{git_https.port}"
+
+    def lead_on(exchange: Exchange) -> None:
+        exchange.answer(301, headers={"Location": place + exchange.target})
+
+    with serving(lead_on, authority.server_tls()) as server:
+        access = replace(over_https, url=f"{server.url}/desired.git", ca_file=both)
+        error = raised(Stalled, lambda: fetch(GitSource(access, host=HOST, folder=tmp_path / "git")))
+    assert ("leads to localhost, which gets no credentials" in str(error), []) == (True, git_https.requests)
+
+
+def test_credentials_are_not_sent_in_clear(over_https: GitAccess, tmp_path: Path) -> None:
+    """A plain http server of the network is asked, but told no password."""
+    access = replace(over_https, url="http://git.test/x.git")
+    callbacks = Callbacks(access, address_of(access.url))
+    error = raised(Stalled, lambda: callbacks.credentials(access.url, None, CredentialType.USERPASS_PLAINTEXT))
+    assert "are not sent in clear" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,18 @@ def test_signature_of_a_get_is_used_again_for_a_while(clock: FakeClock) -> None:
     assert (True, False) == (first == second, second == third)
 
 
+def test_signature_ages_while_the_wall_clock_stands(clock: FakeClock) -> None:
+    """A wall clock that was set back does not keep an old signature in use."""
+
+    async def two(client: HttpClient) -> int:
+        backend = signed(client, "https://backend.test", clock)
+        made = [backend.signature("GET", "https://backend.test/x")["Signature"]]
+        clock.seconds += 121
+        return len({*made, backend.signature("GET", "https://backend.test/x")["Signature"]})
+
+    assert 2 == with_client(clock, two)
+
+
 def test_signature_is_made_anew_when_the_wall_clock_steps(clock: FakeClock) -> None:
     """After the clock was set right, the next request is not refused for its age."""
 

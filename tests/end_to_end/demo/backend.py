@@ -1,61 +1,47 @@
 """The backend of the demo, and what it says over REST."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 import urllib.request
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
 
-from demo.narrator import WentWrong
-from demo.processes import Processes
-
-BIN = Path(sys.executable).parent
-"""Where `towline` and `towline-puller` were installed beside this interpreter."""
-
-
-def command(name: str) -> str:
-    """The path of one of our two commands."""
-    beside = BIN / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        raise WentWrong(f"the command {name} is not installed: run this through `nox -s demo`")
-    return found
-
-
-def own_environment(folder: Path) -> dict[str, str]:
-    """An environment without what a developer's machine adds to it."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    return {"HOME": str(folder), "LANG": "C.UTF-8", **kept}
+from .commands import command, own_environment
+from .narrator import WentWrong
+from .processes import Processes
 
 
 class Backend:
     """`towline serve` with its settings under a scratch folder."""
 
     def __init__(self, folder: Path, *, port: int, catalogue: Path, published: Path) -> None:
+        """Catalogue and published documents each lie in a bare repository (`….git`) or in a folder."""
         self.url = f"http://127.0.0.1:{port}"
         self.folder = folder
+        self.state = folder / "state"
         self._config = folder / "towline.toml"
         self._token = ""
+        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         folder.mkdir(parents=True)
+        source = f'[catalogue.git]\nurl = "{catalogue}"' if _is_git(catalogue) else f'folder = "{catalogue}"'
+        target = f'[publish.git]\nurl = "{published}"' if _is_git(published) else f'directory = "{published}"'
         self._config.write_text(
-            f'[server]\nport = {port}\nmetrics_from_loopback = true\n[state]\nfolder = "{folder / "state"}"\n'
-            f'[catalogue]\npoll_s = 5\n[catalogue.git]\nurl = "{catalogue}"\n'
-            f'[publish]\npoll_s = 1\n[publish.git]\nurl = "{published}"\nbranch = "published"\n'
+            f'[server]\nport = {port}\nmetrics_from_loopback = true\n[state]\nfolder = "{self.state}"\n'
+            f"[catalogue]\npoll_s = 5\n{source}\n[publish]\npoll_s = 1\n{target}\n"
         )
 
     def start(self, processes: Processes) -> None:
         """Starts `towline serve`."""
-        serve = [command("towline"), "--config", str(self._config), "serve"]
+        serve = [*command("towline"), "--config", str(self._config), "serve"]
         processes.start("backend", serve, environment=own_environment(self.folder), cwd=self.folder)
 
     def run(self, *arguments: str, accept: tuple[int, ...] = (0,), cwd: Path | None = None) -> str:
         """Runs `towline` with these arguments; what it printed."""
         done = subprocess.run(
-            [command("towline"), "--config", str(self._config), *arguments],
+            [*command("towline"), "--config", str(self._config), *arguments],
             env=own_environment(self.folder),
             cwd=cwd or self.folder,
             stdin=subprocess.DEVNULL,
@@ -96,6 +82,16 @@ class Backend:
                 f"{method} {path} answered {error.code}: {error.read().decode('utf-8', 'replace')[:500]}"
             ) from error
 
+    def sign_in_to_page(self) -> None:
+        """A session, as the page's form begins it."""
+        self.page("/signin", form={"token": self._token})
+
+    def page(self, path: str, *, form: dict[str, str] | None = None) -> str:
+        """The HTML of a page, or of the one that a form leads to."""
+        data = None if form is None else urlencode(form).encode()
+        with self._browser.open(urllib.request.Request(f"{self.url}{path}", data=data), timeout=30) as answer:
+            return str(answer.read().decode())
+
     def standings(self) -> dict[str, tuple[str, str]]:
         """Each host's word and sentence, as the page shows them."""
         lines = self.ask("/v1/fleet")["lines"]
@@ -104,3 +100,7 @@ class Backend:
     def revision(self, host: str) -> int:
         """The number of a host's newest document."""
         return int(self.ask(f"/v1/hosts/{host}")["line"]["facts"]["published"]["revision"])
+
+
+def _is_git(place: Path) -> bool:
+    return place.suffix == ".git"

@@ -13,16 +13,11 @@ AUTHOR = {
 }
 
 
-class CatalogueRepository:
-    """A bare repository that the backend reads, and a working tree that somebody edits."""
+class CatalogueFolder:
+    """A working tree that somebody edits."""
 
-    def __init__(self, folder: Path) -> None:
-        self.bare = folder / "catalogue.git"
-        self.tree = folder / "catalogue-checkout"
-        self._environment = {**_without_git(os.environ), **AUTHOR, "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
-        bare_repository(self.bare)
-        self._git("clone", "--quiet", str(self.bare), str(self.tree), cwd=folder)
-        self._git("checkout", "--quiet", "-b", "main")
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
 
     def write(self, files: Mapping[str, str]) -> None:
         """Writes files of the working tree, by their paths."""
@@ -42,6 +37,18 @@ class CatalogueRepository:
     def remove(self, name: str) -> None:
         """Takes a file away."""
         (self.tree / name).unlink()
+
+
+class CatalogueRepository(CatalogueFolder):
+    """A bare repository that the backend reads, and a working tree of it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "catalogue-checkout")
+        self.bare = folder / "catalogue.git"
+        self._environment = {**_without_git(os.environ), **AUTHOR, "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+        bare_repository(self.bare)
+        self._git("clone", "--quiet", str(self.bare), str(self.tree), cwd=folder)
+        self._git("checkout", "--quiet", "-b", "main")
 
     def push(self, message: str) -> str:
         """Commits all and pushes to main; the commit's id."""
@@ -89,6 +96,7 @@ def service(
     parameters: Mapping[str, object] | None = None,
     state: str = "running",
     depends_on: str = "",
+    purge: bool = False,
 ) -> str:
     """A service entry."""
     lines = [f"service: {name}", f"kind: {kind}", f'version: "{version}"', f"state: {state}", "packages:"]
@@ -98,6 +106,7 @@ def service(
     lines += [f"  {key}: {_yaml(value)}" for key, value in (parameters or {}).items()]
     lines += [f"placement: {{hosts: [{host}]}}", "health: {interval_s: 5}"]
     lines += [f"depends_on: [{depends_on}]"] if depends_on else []
+    lines += ["purge: true"] if purge else []
     return "\n".join(lines) + "\n"
 
 

@@ -6,11 +6,11 @@ A check returns None once it holds, and until then what is still missing: that i
 from collections.abc import Mapping
 from typing import Any
 
-from demo.backend import Backend
-from demo.machine import Machine
-from demo.narrator import WentWrong
-from demo.processes import Processes
-from demo.wire import http_text, redis_ask
+from .backend import Backend
+from .machine import Machine
+from .narrator import WentWrong
+from .processes import Processes
+from .wire import http_text, redis_ask
 
 CONVERGED = "converged"
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from demo.narrator import WentWrong
+from .narrator import WentWrong
 
 TERM_S = 15.0
 
@@ -50,6 +50,12 @@ class Processes:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(TERM_S)
+
+    def kill(self, name: str) -> None:
+        """Ends one of them with -9."""
+        process = self._started.pop(name)
+        process.kill()
+        process.wait(TERM_S)
 
     def stop_all(self) -> None:
         """Ends all of them, the last started first."""
@@ -99,18 +105,19 @@ def end(processes: Iterable[tuple[int, int]]) -> None:
 def living_under(folder: Path) -> list[str]:
     """Processes whose program, working directory or arguments lie under a folder, after a moment to end in."""
     deadline = time.monotonic() + TERM_S
-    while (found := _under(folder)) and time.monotonic() < deadline:
+    while (found := processes_under(folder)) and time.monotonic() < deadline:
         time.sleep(0.1)
+    return [f"{pid}: {_arguments(Path('/proc') / str(pid))[:100]}" for pid, _ in found]
+
+
+def processes_under(folder: Path) -> list[tuple[int, int]]:
+    """The same at this moment, each by its pid and start time."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        one = identity(int(entry.name)) if entry.name.isdigit() and int(entry.name) != os.getpid() else None
+        if one is not None and any(place.startswith(str(folder)) for place in _places(entry)):
+            found.append(one)
     return found
-
-
-def _under(folder: Path) -> list[str]:
-    others = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid()]
-    return [
-        f"{entry.name}: {_arguments(entry)[:100]}"
-        for entry in others
-        if identity(int(entry.name)) and any(place.startswith(str(folder)) for place in _places(entry))
-    ]
 
 
 def _places(entry: Path) -> list[str]:

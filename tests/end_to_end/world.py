@@ -1,0 +1,149 @@
+"""A backend, its catalogue, and hosts with real Valkeys under one scratch folder: what the tests here share."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end.demo.backend import Backend
+from tests.end_to_end.demo.catalogue import CatalogueFolder, service
+from tests.end_to_end.demo.catalogue import host as host_entry
+from tests.end_to_end.demo.machine import Machine
+from tests.end_to_end.demo.narrator import Narrator, WentWrong
+from tests.end_to_end.demo.processes import Processes, end, kept_processes, living_under, processes_under
+from tests.end_to_end.demo.wire import free_ports
+from tests.middleware.packages import Package, valkey_archive
+
+PATIENCE_S = 60.0
+"""Far more than anything here takes; only a test that fails waits for so long."""
+
+
+class World:
+    """Backend and catalogue; hosts are added by the tests. `close` ends every process and removes every file."""
+
+    def __init__(self, folder: Path, *, published: Path) -> None:
+        self.folder = folder
+        self.tell = Narrator()
+        self.processes = Processes(folder / "logs")
+        self.catalogue = CatalogueFolder(folder / "tree")
+        self.published = published
+        self.machines: dict[str, Machine] = {}
+        self.valkey = valkey_archive()
+        self.backend = Backend(
+            folder / "backend", port=free_ports(1)[0], catalogue=self.catalogue.tree, published=published
+        )
+
+    def open(self, *packages: Package) -> None:
+        """Starts the backend and puts Valkey, and what else is given, into its store and into the catalogue."""
+        for package in (self.valkey, *packages):
+            self.add_package(package)
+        self.start_backend()
+        self.backend.sign_in()
+
+    def start_backend(self) -> None:
+        """Starts `towline serve`; returns once it is ready."""
+        self.backend.start(self.processes)
+        self.until("the backend is ready", self.backend.answers)
+
+    def add_package(self, package: Package) -> None:
+        """Keeps its file in the backend's store, and writes its entry."""
+        told = self.backend.run("package", "add", str(package.path), "--name", package.name, "--version", package.version)
+        self.catalogue.write({f"catalogue/packages/{package.name}-{package.version}.yaml": told})
+
+    def declare(self, **services: str) -> None:
+        """Writes these services, and makes the backend import and publish all that the folder holds now."""
+        self.catalogue.write({f"catalogue/services/{name}.yaml": text for name, text in services.items()})
+        self.publish()
+
+    def publish(self) -> None:
+        """What the backend's timers do, now."""
+        imported = self.backend.ask("/v1/catalogue/import", method="POST")
+        assert "refused" != imported["state"], imported["problems"]
+        self.until("published", self._publish)
+
+    def _publish(self) -> str | None:
+        try:
+            self.backend.ask("/v1/publish", method="POST")
+        except WentWrong as error:
+            if "answered 503" not in str(error):
+                raise
+            return "the timer publishes at this moment"
+        return None
+
+    def valkey_on(
+        self,
+        host: str,
+        name: str,
+        port: int,
+        *,
+        package: Package | None = None,
+        state: str = "running",
+        purge: bool = False,
+        **parameters: object,
+    ) -> str:
+        """The entry of a Valkey."""
+        used = package or self.valkey
+        return service(
+            name,
+            "redis",
+            used.version,
+            host,
+            packages={"server": f"{used.name}-{used.version}"},
+            parameters={"port": port, "maxmemory": "16mb", **parameters},
+            state=state,
+            purge=purge,
+        )
+
+    def host(self, name: str, *, more: str = "", **how: Any) -> Machine:
+        """Declares a host, with more lines of its entry, and enrols it. `how`: see Machine."""
+        self.declare_host(name, more=more)
+        self.publish()
+        machine = Machine(name, self.folder / "hosts", **how)
+        self.machines[name] = machine
+        machine.enrol(self.backend)
+        return machine
+
+    def declare_host(self, name: str, *, more: str = "") -> None:
+        """Writes the entry of a host."""
+        self.catalogue.write({f"catalogue/hosts/{name}.yaml": host_entry(name) + more})
+
+    def until(self, what: str, check: Callable[[], str | None], *, limit_s: float = PATIENCE_S) -> None:
+        """Waits until the check returns None; until then it returns what is missing. A process that died ends it."""
+
+        def missing() -> str | None:
+            self.processes.must_live()
+            return check()
+
+        self.tell.until(what, missing, limit_s=limit_s, every_s=0.1)
+
+    def until_standing(self, host: str, word: str) -> str:
+        """Waits until a host stands so; the sentence that says why."""
+        self.until(f"{host} is {word}", partial(self._not_yet, host, word))
+        return self.backend.standings()[host][1]
+
+    def _not_yet(self, host: str, word: str) -> str | None:
+        found = self.backend.standings()[host]
+        return None if found[0] == word else ": ".join(found)
+
+    def close(self) -> list[str]:
+        """Ends everything and removes every file; what had to be ended by force, because nobody should have left it."""
+        self.processes.stop_all()
+        end(kept_processes(machine.prefix for machine in self.machines.values()))
+        left = living_under(self.folder)
+        end(processes_under(self.folder))
+        self._print_logs()
+        shutil.rmtree(self.folder)
+        return left
+
+    def _print_logs(self) -> None:
+        """What pytest shows of a test that failed, and of no other."""
+        for log in sorted((self.folder / "logs").glob("*.log")):
+            print(f"--- the end of {log.name}\n{self.processes.tail(log.stem, 40)}")
+
+
+def only(found: list[Mapping[str, Any]], **wanted: object) -> Mapping[str, Any]:
+    """The one entry of a list of JSON objects whose fields are these."""
+    matching = [one for one in found if all(one.get(key) == value for key, value in wanted.items())]
+    assert len(matching) == 1, f"{len(matching)} of {found} are {wanted}"
+    return matching[0]
