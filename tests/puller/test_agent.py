@@ -136,7 +136,7 @@ def test_stopping_in_the_middle_of_a_step_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """READY comes after the first pass, WATCHDOG while it lives, STOPPING at its end."""
+    """READY when it is at work, WATCHDOG while it lives, STATUS after each pass, STOPPING at its end."""
     host = real_host(tmp_path)
     host.publish(running("one"), poll_interval_s=3600)
     address = str(tmp_path / "notify")
