@@ -19,12 +19,13 @@ from desired_state.enrolment import MAX_BYTES, EnrolmentAnswer, EnrolmentRefused
 from desired_state.request_signature import sign_request
 from desired_state.trust import Trust, TrustRefused, accept_trust
 from puller.durable_file import write_file
-from puller.http_client import Answer, HttpClient, shown, user_agent
+from puller.http_client import Answer, HttpClient, shown
 from puller.identity import HostKeys, generate_keys, store_keys
 from puller.paths import Paths
 from puller.ports import Clock, Stalled, Unavailable
 from puller.settings import Misconfigured, Settings, SourceSettings, load_settings, store_settings
 from puller.signed_client import clock_skew_s, detail
+from puller.version import agent_version
 
 MAX_ANSWER_BYTES = 256 << 10
 TARGET = "/v1/enrolments"
@@ -123,7 +124,7 @@ async def _ask(token: JoinToken, keys: HostKeys, client: HttpClient, clock: Cloc
             token_secret=token.secret,
             identity_key=keys.identity_public,
             sealing_key=keys.sealing_public,
-            agent_version=user_agent(),
+            agent_version=agent_version(),
             at=clock.now().replace(microsecond=0),
         )
     )
