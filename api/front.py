@@ -19,6 +19,7 @@ from api.database import snapshot
 from api.errors import TryLater
 from api.repositories import polls
 from api.tally import Tally
+from desired_state.names import Digest
 from desired_state.request_signature import RequestRefused, SharedKey, check_request, keyid_of, shared_key
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -34,6 +35,7 @@ FRESH_S = 0.5
 """A publication is seen after at most so long, whichever replica made it."""
 MAX_AGE_S = 300
 """A signature counts for so long: a host may use one for several polls."""
+CONTENT_TYPE = "text/plain; charset=utf-8"
 _MAX_ENTRIES = 50_000
 _PREFIX, _SUFFIX = "/v1/hosts/", "/document"
 _END: Message = {"type": "http.response.body", "body": b""}
@@ -46,10 +48,10 @@ class _Entry:
 
     def __init__(self, key: SharedKey, digest: str | None) -> None:
         self.key = key
-        self.etag = b'"%s"' % digest.encode() if digest else b""
+        self.etag = etag_of(digest) if digest else b""
         headers = [(b"etag", self.etag), (b"cache-control", b"no-cache")]
         self.start_304: Message = {"type": "http.response.start", "status": 304, "headers": headers}
-        content = [(b"content-type", b"text/plain; charset=utf-8"), *headers]
+        content = [(b"content-type", CONTENT_TYPE.encode()), *headers]
         self.start_200: Message = {"type": "http.response.start", "status": 200, "headers": content}
 
 
@@ -110,7 +112,7 @@ class Front:
         if entry is None:
             entry, note = await self._load(host, entries)
         self._check(host, entry.key, scope, signed, verified)
-        if entry.etag and (tag == entry.etag or (tag and _matches(tag, entry.etag))):
+        if entry.etag and (tag == entry.etag or (tag and matches(tag, entry.etag))):
             return entry.start_304, _END
         if note is None:
             entry, note = await self._load(host, entries)
@@ -186,7 +188,12 @@ def _put(cache: dict[Any, T], key: object, value: T) -> None:
     cache[key] = value
 
 
-def _matches(given: bytes, etag: bytes) -> bool:
+def etag_of(digest: Digest) -> bytes:
+    """The strong tag of a document."""
+    return b'"%s"' % digest.encode()
+
+
+def matches(given: bytes, etag: bytes) -> bool:
     """If-None-Match by RFC 9110, 13.1.2: a list of tags, weak ones too, or any."""
     return given.strip() == b"*" or etag in [one.strip().removeprefix(b"W/") for one in given.split(b",")]
 

@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import Struct, structs
 
-from desired_state.catalogue import Catalogue, HostEntry
+from desired_state.catalogue import Catalogue, HostEntry, ServiceEntry
 from desired_state.contract import KindMeta
 from desired_state.document import MAX_BYTES, Artifact, Mode, Origin, encode
 from desired_state.names import Digest, HostName, Kind, digest_of
 from desired_state.note import SigningKey, sign
 from desired_state.placement import services_by_host
-from desired_state.render import NotRenderable, content_digest, issue, render
+from desired_state.render import Content, NotRenderable, content_digest, issue, render
+
+_ROOM_FOR_SIGNATURES = 4096
+"""The bound is on the whole note."""
 
 
 class HostMode(Struct, frozen=True, kw_only=True):
@@ -95,47 +98,14 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
         entry, ends = with_mode(host, snapshot.modes.get(host.host), now)
         before = snapshot.published.get(host.host)
         try:
-            content = render(
-                snapshot.catalogue,
-                entry,
-                kinds=terms.kinds,
-                bundle=terms.bundle,
-                artifact_bases=terms.artifact_bases,
-                origin=snapshot.origin,
-                services=placed.get(host.host, ()),
-            )
+            content = _render(snapshot, terms, entry, placed.get(host.host, ()))
+            if before is not None and _counts_still(before, content, snapshot.epoch, now):
+                due_at = min(due_at, before.due_at)
+            else:
+                documents.append(_sign(content, before, snapshot.epoch, terms, now))
         except NotRenderable as error:
             refused[host.host] = str(error)
-            continue
-        digest = content_digest(content)
         due_at = min(due_at, ends or due_at)
-        if before and before.content_digest == digest and before.epoch == snapshot.epoch and now < before.due_at:
-            due_at = min(due_at, before.due_at)
-            continue
-        document = issue(
-            content,
-            epoch=snapshot.epoch,
-            revision=before.revision + 1 if before else 1,
-            issued_at=now,
-            expires_at=now + terms.validity,
-        )
-        text = encode(document)
-        if len(text) > MAX_BYTES - 4096:  # the whole note with its signatures must stay below the bound
-            refused[host.host] = f"its document would be {len(text)} bytes long; at most {MAX_BYTES} are read"
-            continue
-        note = sign(text, terms.keys)
-        documents.append(
-            Issued(
-                host=host.host,
-                revision=document.revision,
-                epoch=document.epoch,
-                digest=digest_of(note),
-                content_digest=digest,
-                note=note,
-                issued_at=now,
-                expires_at=document.expires_at,
-            )
-        )
     declared = {host.host for host in snapshot.catalogue.hosts}
     return Issue(
         documents=tuple(documents),
@@ -143,6 +113,44 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
         orphans=tuple(sorted(snapshot.published.keys() - declared)),
         refused=refused,
         due_at=due_at,
+    )
+
+
+def _render(snapshot: Snapshot, terms: Terms, host: HostEntry, services: Sequence[ServiceEntry]) -> Content:
+    return render(
+        snapshot.catalogue,
+        host,
+        kinds=terms.kinds,
+        bundle=terms.bundle,
+        artifact_bases=terms.artifact_bases,
+        origin=snapshot.origin,
+        services=services,
+    )
+
+
+def _counts_still(before: Published, content: Content, epoch: int, now: datetime) -> bool:
+    """Whether what is published asks the host for the same, and is not to be issued anew for its age."""
+    return before.content_digest == content_digest(content) and before.epoch == epoch and now < before.due_at
+
+
+def _sign(content: Content, before: Published | None, epoch: int, terms: Terms, now: datetime) -> Issued:
+    """The next document of a host, signed. Raises NotRenderable for one that no host would read."""
+    revision = before.revision + 1 if before else 1
+    expires_at = now + terms.validity
+    document = issue(content, epoch=epoch, revision=revision, issued_at=now, expires_at=expires_at)
+    text = encode(document)
+    if len(text) > MAX_BYTES - _ROOM_FOR_SIGNATURES:
+        raise NotRenderable(f"its document would be {len(text)} bytes long; at most {MAX_BYTES} are read")
+    note = sign(text, terms.keys)
+    return Issued(
+        host=content.host,
+        revision=revision,
+        epoch=epoch,
+        digest=digest_of(note),
+        content_digest=content_digest(content),
+        note=note,
+        issued_at=now,
+        expires_at=document.expires_at,
     )
 
 

@@ -9,6 +9,7 @@ from api.database import snapshot, transaction
 from api.models import report
 from api.principal import Role
 from desired_state.document import decode
+from desired_state.names import digest_of
 from desired_state.note import open_note
 from desired_state.report import Delivery
 from tests.api.house import Answer, House
@@ -170,3 +171,15 @@ def test_artifacts_are_not_for_everybody(small_house: House) -> None:
 def test_what_is_not_there_is_404(small_house: House, name: str) -> None:
     """An unknown digest, and what is no digest."""
     assert small_house.ask("GET", f"/v1/artifacts/sha256/{name}").status == 404
+
+
+def test_the_router_answers_polls_too(house: House) -> None:
+    """Where a process runs without the front: the same bytes, the same tag, 304, and for that host only."""
+    published(house)
+    target = "/v1/hosts/alpha/document"
+    host, other = enrolled(house), enrolled(house, "beta")
+    answer = fetch(house, host, target)
+    again = fetch(house, host, target, If_None_Match=answer.headers["etag"])
+    assert (answer.status, answer.headers["etag"]) == (200, f'"{digest_of(answer.content)}"')
+    assert (again.status, again.content) == (304, b"")
+    assert fetch(house, other, target).status == 403

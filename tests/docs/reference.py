@@ -25,10 +25,6 @@ from tests.docs.pages import DOCS
 
 FOLDER = DOCS / "reference"
 _MADE = "<!-- Made from the code by `nox -s reference`. -->\n\n"
-_FRONT = (
-    "| `GET /v1/hosts/{name}/document` | The newest document, signed by the host; with `If-None-Match` 304 where it is "
-    "unchanged. Answered in front of the router. |"
-)
 _HTTP_API = f"""{_MADE}Requests and answers are JSON; the backend serves their full description as OpenAPI at
 `/schema/openapi.json`. Errors are problem details (RFC 9457) that list every problem with its JSON pointer; lists are
 paged; edits carry `If-Match` with the `ETag` that was read."""
@@ -155,7 +151,7 @@ def _http_api() -> str:
         for method, operation in item.items()
         if method in ("get", "post", "put", "patch", "delete") and not path.startswith("/schema")
     ]
-    rows = sorted([*rows, _FRONT], key=lambda row: row.split()[2])
+    rows = sorted(rows, key=lambda row: row.split()[2])
     return "\n".join(
         [
             "# HTTP API",
