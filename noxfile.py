@@ -75,7 +75,8 @@ def demo(session: nox.Session) -> None:
     """A backend and three hosts on this machine, converging real services. `-- --exit` ends by itself."""
     need_from_debian(session)
     install_wheel(session, "api", "puller", groups=["demo"])
-    session.run("python", "-P", "-m", "demo", *session.posargs, env={"PYTHONPATH": str(ROOT / "tests" / "end_to_end")})
+    path = f"{ROOT / 'tests' / 'end_to_end'}:{tests_alone(session)}"
+    session.run("python", "-P", "-m", "demo", *session.posargs, env={"PYTHONPATH": path})
 
 
 @nox.session

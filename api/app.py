@@ -116,7 +116,9 @@ def _openapi() -> OpenAPIConfig:
         path="/schema",
         # A page of the API from somebody else's CDN has no place under our content security policy.
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        openapi_router=Router("/schema", route_handlers=[], opt={"permission": Permission.CATALOGUE_READ}),
+        openapi_router=Router(
+            "/schema", route_handlers=[], opt={"permission": Permission.CATALOGUE_READ}, include_in_schema=False
+        ),
         use_handler_docstrings=True,
         components=Components(
             security_schemes={

@@ -14,7 +14,7 @@ from api.errors import TryLater
 from api.repositories import feed as questions
 from api.repositories.feed import News
 
-ASK_EVERY_S = 0.5
+ASK_EVERY_S = 0.3
 LATE_S = 10.0
 """Numbers are given before transactions end, so a smaller one may show up after a larger one: so long we look back."""
 ASIDE = 1000

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pygit2
 from msgspec import Struct
@@ -47,6 +48,13 @@ class GitAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         if self.url.startswith("file://"):
             return Path(self.url.removeprefix("file://"))
         return Path(self.url) if self.url.startswith(("/", "./", "../")) else None
+
+    @property
+    def host(self) -> str:
+        """The server's name, in lower case; empty for a path."""
+        if "://" in self.url:
+            return (urlsplit(self.url).hostname or "").lower()
+        return self.url.partition(":")[0].rpartition("@")[2].lower() if self.local_path is None else ""
 
 
 def access_of(git: GitSettings) -> GitAccess:
@@ -90,8 +98,11 @@ class Callbacks(pygit2.RemoteCallbacks):
 
     def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:
         """Only what the library found valid: by default pygit2 lets every ssh host key pass."""
+        name = host.decode(errors="replace") if isinstance(host, bytes) else host
+        # libgit2 follows a first redirect to any server, and asks for credentials in the name of the one configured.
+        if name.lower() != self._access.host:
+            raise GitRefused(f"{self._access.url} leads to {name}, which gets no credentials: correct the url")
         if not valid:
-            name = host.decode(errors="replace") if isinstance(host, bytes) else host
             raise GitRefused(f"the certificate or host key of {name} is not one we trust: check CA or known_hosts file")
         return True
 

@@ -199,7 +199,8 @@ def _process(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator
 
 
 def _down(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator[Change]:
-    drifted = recorded.state == "running"
+    # Down while its new configuration was not in force yet: it did not come up with what was asked for, that is no drift.
+    drifted = recorded.state == "running" and recorded.pending is Effect.NONE
     yield _change(
         wanted,
         "process",

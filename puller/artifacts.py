@@ -158,10 +158,8 @@ class ArtifactStore:
         names = {_hex(digest) for digest in used}
         names |= {f"{name}.lock" for name in names}
         freed = sum(_remove(path) for path in _files(self._parts) if path.name not in names)
-        unused = sorted(
-            (path for path in _files(self._complete) if path.name not in names), key=lambda path: path.stat().st_mtime
-        )
-        surplus = sum(path.stat().st_size for path in unused) - keep_bytes
+        unused = sorted((path for path in _files(self._complete) if path.name not in names), key=_age)
+        surplus = sum(_size(path) for path in unused) - keep_bytes
         for path in unused:
             if surplus <= 0:
                 break
@@ -212,7 +210,22 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
+def _age(path: Path) -> float:
+    """When it was written; a file that another process has removed meanwhile is the oldest of all."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _remove(path: Path) -> int:
-    size = path.stat().st_size
-    path.unlink()
+    size = _size(path)
+    path.unlink(missing_ok=True)
     return size

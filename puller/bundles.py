@@ -115,7 +115,11 @@ class Bundles:
         keep = {digest.removeprefix("sha256:") for digest in used}
         gone = [path for path in self._folder.iterdir() if path.name not in keep] if self._folder.is_dir() else []
         for path in gone:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                # What another process removes or unpacks at this moment is left to the next sweep.
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         return len(gone)
 
 

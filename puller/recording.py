@@ -35,9 +35,7 @@ async def record(parts: Parts, findings: Findings) -> Recorded:
 
 def _write(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Recorded:
     status = status_of(findings.evidence(), findings.known.status, about=_about(db, parts, findings))
-    for name, entry in findings.record.items():
-        if entry != findings.known.record.get(name):
-            inventory.write(db, entry)
+    _write_looks(db, findings)
     for service, wait in findings.waits.items():
         if wait != findings.known.waits.get(service):
             waits.put(db, wait)
@@ -62,6 +60,16 @@ def _write(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Recorded
     else:
         outbox.beat(db, parts.clock.now())
     return Recorded(status=status, results=results, is_good=is_good)
+
+
+def _write_looks(db: sqlite3.Connection, findings: Findings) -> None:
+    """What looking found of processes. A step that ended while this pass was being cancelled has written more."""
+    if findings.record == findings.known.record:
+        return
+    for name, stored in inventory.record(db).items():
+        entry = findings.record.get(name, stored)
+        if entry != stored and entry.generation == stored.generation:
+            inventory.write(db, entry)
 
 
 def _mark_good(db: sqlite3.Connection, findings: Findings, status: Status) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from api.errors import Misconfigured, Refused, TryLater
+from api.logs import configure_logs
 from api.settings import Settings
 from api.settings_file import load_settings
 from desired_state.catalogue import Problem
@@ -32,6 +33,7 @@ def settings_of(config: Path | None) -> Settings:
 
 def run(work: Coroutine[Any, Any, T], *, loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
     """The result of this work; ends the command when it is refused. `loop` makes another event loop than asyncio's."""
+    configure_logs()
     try:
         with asyncio.Runner(loop_factory=loop) as runner:
             return runner.run(work)

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import Meta, Struct
+from litestar.params import JSONBody, QueryParameter
+from msgspec import Struct
 
 from api.backend import Backend
+from api.controllers.bounds import MAX_NUMBER, PathName
 from api.errors import Conflict
 from api.principal import Permission, Principal
 from api.repositories.catalogue import EntryKind
@@ -18,7 +19,6 @@ from desired_state.catalogue import Entry, HostEntry, PackageEntry, ServiceEntry
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="So many at most")]
 After = Annotated[str, QueryParameter(max_length=200, description="`next` of the page before")]
-Name = Annotated[str, Meta(max_length=200)]
 
 
 class ServicePage(Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ async def hosts(backend: NamedDependency[Backend], limit: Limit = 100, after: Af
 
 @get("/v1/catalogue/services/{name:str}", permission=Permission.CATALOGUE_READ)
 async def service(
-    request: Request[Any, Any, Any], name: FromPath[Name], backend: NamedDependency[Backend]
+    request: Request[Any, Any, Any], name: PathName, backend: NamedDependency[Backend]
 ) -> Response[ServiceEntry]:
     """One service; its ETag is what a change of it must name."""
     return _found(request, await catalogue.get(backend.engine, "service", name))
@@ -80,7 +80,7 @@ async def service(
 
 @get("/v1/catalogue/packages/{name:str}", permission=Permission.CATALOGUE_READ)
 async def package(
-    request: Request[Any, Any, Any], name: FromPath[Name], backend: NamedDependency[Backend]
+    request: Request[Any, Any, Any], name: PathName, backend: NamedDependency[Backend]
 ) -> Response[PackageEntry]:
     """One version of a package, `<package>-<version>`; its ETag is what a change of it must name."""
     return _found(request, await catalogue.get(backend.engine, "package", name))
@@ -88,7 +88,7 @@ async def package(
 
 @get("/v1/catalogue/hosts/{name:str}", permission=Permission.CATALOGUE_READ)
 async def host(
-    request: Request[Any, Any, Any], name: FromPath[Name], backend: NamedDependency[Backend]
+    request: Request[Any, Any, Any], name: PathName, backend: NamedDependency[Backend]
 ) -> Response[HostEntry]:
     """One host; its ETag is what a change of it must name."""
     return _found(request, await catalogue.get(backend.engine, "host", name))
@@ -97,7 +97,7 @@ async def host(
 @put("/v1/catalogue/services/{name:str}", permission=Permission.CATALOGUE_WRITE)
 async def put_service(
     request: Request[Any, Any, Any],
-    name: FromPath[Name],
+    name: PathName,
     data: JSONBody[ServiceEntry],
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
@@ -109,7 +109,7 @@ async def put_service(
 @put("/v1/catalogue/packages/{name:str}", permission=Permission.CATALOGUE_WRITE)
 async def put_package(
     request: Request[Any, Any, Any],
-    name: FromPath[Name],
+    name: PathName,
     data: JSONBody[PackageEntry],
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
@@ -121,7 +121,7 @@ async def put_package(
 @put("/v1/catalogue/hosts/{name:str}", permission=Permission.CATALOGUE_WRITE)
 async def put_host(
     request: Request[Any, Any, Any],
-    name: FromPath[Name],
+    name: PathName,
     data: JSONBody[HostEntry],
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
@@ -133,7 +133,7 @@ async def put_host(
 @delete("/v1/catalogue/services/{name:str}", permission=Permission.CATALOGUE_WRITE)
 async def drop_service(
     request: Request[Any, Any, Any],
-    name: FromPath[Name],
+    name: PathName,
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
 ) -> None:
@@ -144,7 +144,7 @@ async def drop_service(
 @delete("/v1/catalogue/packages/{name:str}", permission=Permission.CATALOGUE_WRITE)
 async def drop_package(
     request: Request[Any, Any, Any],
-    name: FromPath[Name],
+    name: PathName,
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
 ) -> None:
@@ -155,7 +155,7 @@ async def drop_package(
 @delete("/v1/catalogue/hosts/{name:str}", permission=Permission.CATALOGUE_WRITE)
 async def drop_host(
     request: Request[Any, Any, Any],
-    name: FromPath[Name],
+    name: PathName,
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
 ) -> None:
@@ -167,7 +167,7 @@ async def drop_host(
 async def changes(
     backend: NamedDependency[Backend],
     limit: Limit = 50,
-    after: Annotated[int | None, QueryParameter(description="`next` of the page before")] = None,
+    after: Annotated[int | None, QueryParameter(ge=1, le=MAX_NUMBER, description="`next` of the page before")] = None,
 ) -> ChangePage:
     """Changes of the catalogue, newest first: the refused ones too, with all their problems."""
     items, following = await catalogue.changes(backend.engine, before=after, limit=limit)

@@ -5,9 +5,10 @@ from typing import Annotated
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from api.backend import Backend
+from api.controllers.bounds import MAX_NUMBER, PathNumber
 from api.principal import Permission
 from api.services.fleet import Asked, Fleet
 from api.services.fleet import fleet as ask_fleet
@@ -19,7 +20,7 @@ from api.services.standing import Word
 from desired_state.names import HostName, ServiceName
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="So many at most")]
-Before = Annotated[int | None, QueryParameter(ge=1, description="`next` of the page before")]
+Before = Annotated[int | None, QueryParameter(ge=1, le=MAX_NUMBER, description="`next` of the page before")]
 
 
 class Runs(Struct, frozen=True, kw_only=True):
@@ -75,7 +76,9 @@ async def documents(
 
 @get("/v1/hosts/{name:str}/documents/{revision:int}", permission=Permission.FLEET_READ)
 async def document(
-    name: FromPath[HostName], revision: FromPath[Annotated[int, Meta(ge=1)]], backend: NamedDependency[Backend]
+    name: FromPath[HostName],
+    revision: PathNumber,
+    backend: NamedDependency[Backend],
 ) -> Step:
     """One document, and what differs from the one before it."""
     return await document_step(backend.engine, name, revision)

@@ -6,17 +6,18 @@ from typing import Annotated, Any
 
 from litestar import Request, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from api.backend import Backend
+from api.controllers.bounds import PathHost
 from api.errors import Forbidden
 from api.guard import request_target
 from api.principal import Permission, Principal
 from api.services import enrolment, hosts
 from api.services.enrolment import Invitation
 from desired_state.enrolment import EnrolmentAnswer, SourceSettings
-from desired_state.names import HostName, Text, Timestamp
+from desired_state.names import Text, Timestamp
 
 
 class InvitationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +35,7 @@ class Suspension(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 @post("/v1/hosts/{name:str}/invitation", permission=Permission.HOSTS_INVITE)
 async def invite(
-    name: FromPath[HostName],
+    name: PathHost,
     data: JSONBody[InvitationRequest],
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
@@ -47,7 +48,7 @@ async def invite(
 
 @post("/v1/hosts/{name:str}/suspend", permission=Permission.HOSTS_SUSPEND, status_code=204)
 async def suspend(
-    name: FromPath[HostName],
+    name: PathHost,
     data: JSONBody[Suspension],
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
@@ -57,9 +58,7 @@ async def suspend(
 
 
 @post("/v1/hosts/{name:str}/resume", permission=Permission.HOSTS_SUSPEND, status_code=204)
-async def resume(
-    name: FromPath[HostName], backend: NamedDependency[Backend], principal: NamedDependency[Principal]
-) -> None:
+async def resume(name: PathHost, backend: NamedDependency[Backend], principal: NamedDependency[Principal]) -> None:
     """Take the suspension back."""
     await hosts.resume(backend.engine, principal, name, now=backend.now())
 

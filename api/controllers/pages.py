@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
-from msgspec import Meta
 
 from api.backend import Backend
+from api.controllers.bounds import MAX_NUMBER, PathNumber
 from api.pages.documents import diff_lines
 from api.pages.events import event_lines
 from api.pages.serving import page
@@ -19,8 +19,7 @@ from api.services.runs import latest_runs
 from api.services.service_detail import service_detail, service_list
 from desired_state.names import HostName, ServiceName
 
-Number = Annotated[int, Meta(ge=1)]
-Before = Annotated[int | None, QueryParameter(ge=1, description="Those below that number")]
+Before = Annotated[int | None, QueryParameter(ge=1, le=MAX_NUMBER, description="Those below that number")]
 EVENTS = 100
 LATEST = 5
 
@@ -82,7 +81,7 @@ async def show_host(
 async def document_page(
     request: Request[Any, Any, Any],
     name: FromPath[HostName],
-    revision: FromPath[Number],
+    revision: PathNumber,
     backend: NamedDependency[Backend],
 ) -> Response[str]:
     """One document, and what changed with it."""
@@ -122,7 +121,7 @@ async def changes_page(
 
 @get("/changes/{number:int}", permission=Permission.CATALOGUE_READ)
 async def change_page(
-    request: Request[Any, Any, Any], number: FromPath[Number], backend: NamedDependency[Backend]
+    request: Request[Any, Any, Any], number: PathNumber, backend: NamedDependency[Backend]
 ) -> Response[str]:
     """One change, what is wrong with it, and what it made."""
     change, documents = await history.change_detail(backend.engine, number)

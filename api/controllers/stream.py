@@ -22,7 +22,7 @@ RETRY_MS = 2000
 
 @get("/v1/stream", permission=Permission.FLEET_READ)
 async def stream(backend: NamedDependency[Backend]) -> ServerSentEvent:
-    """Events named `change`; the data is a JSON list of what changed: `host/<name>`, `catalogue/`, `publication/`."""
+    """Events named `change`; the data is a JSON list of what changed: `host/NAME`, `catalogue/`, `publication/`."""
     return ServerSentEvent(messages(backend.feed))
 
 

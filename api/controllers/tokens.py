@@ -4,10 +4,11 @@ from typing import Annotated
 
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from api.backend import Backend
+from api.controllers.bounds import PathName
 from api.principal import Permission, Principal, Role
 from api.services import tokens
 from api.services.tokens import NewToken, Tokens
@@ -51,7 +52,7 @@ async def create(
 
 @delete("/v1/tokens/{id:str}", permission=Permission.TOKENS_MANAGE)
 async def revoke(
-    id: FromPath[str],  # noqa: A002 - the path's own word
+    id: PathName,  # noqa: A002 - the path's own word
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
 ) -> None:

@@ -2,9 +2,9 @@
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 
 from api.backend import Backend
+from api.controllers.bounds import PathNumber
 from api.principal import Permission
 from api.services import trust
 
@@ -16,7 +16,7 @@ async def newest(backend: NamedDependency[Backend]) -> Response[bytes]:
 
 
 @get("/v1/trust/{version:int}", permission=Permission.PUBLIC)
-async def version(version: FromPath[int], backend: NamedDependency[Backend]) -> Response[bytes]:
+async def version(version: PathNumber, backend: NamedDependency[Backend]) -> Response[bytes]:
     """The trust note of that version."""
     return _note(await trust.version(backend.engine, version))
 

@@ -12,7 +12,7 @@ from api.database import snapshot, transaction
 from api.errors import Changed, Invalid, NotFound, PreconditionMissing
 from api.moments import micros, moment
 from api.principal import Principal
-from api.publish.bundle import Scripts, make_bundle, merge_scripts
+from api.publish.bundle import BadScript, Scripts, make_bundle, merge_scripts
 from api.repositories import catalogue
 from api.repositories.catalogue import ChangeRow, EntryKind, EntryRow, Key
 from api.repositories.publications import tell
@@ -134,12 +134,13 @@ async def put(
         raise Invalid(
             f"the path says {name}, the body {key[1]}", (Problem(pointer=f"/{key[0]}", message="is another name"),)
         )
+    known = await kinds(engine, shipped)
     async with transaction(engine) as connection:
         await catalogue.lock_head(connection)
         rows = await catalogue.everything(connection)
         _check(conditions, rows.get(key), name)
         new = {**_declared(rows), key: entry}
-        warnings = await _judge(connection, new, key, shipped)
+        warnings = _judge(new, key, known)
         origin = Origin(source="api", author=by.actor)
         change = await store(connection, rows, new, origin, warnings=warnings, by=by, now=now)
     return Stored(etag=encoded(entry)[1], change=change, created=key not in rows, warnings=warnings)
@@ -156,6 +157,7 @@ async def drop(
     now: datetime,
 ) -> None:
     """Delete one entry. What it put on hosts stays there: only `absent` removes. Raises as `put`, and NotFound."""
+    known = await kinds(engine, shipped)
     async with transaction(engine) as connection:
         await catalogue.lock_head(connection)
         rows = await catalogue.everything(connection)
@@ -163,7 +165,7 @@ async def drop(
             raise NotFound(f"the catalogue has no {kind} {name}")
         _check(conditions, rows[kind, name], name)
         new = {key: entry for key, entry in _declared(rows).items() if key != (kind, name)}
-        warnings = await _judge(connection, new, (kind, name), shipped)
+        warnings = _judge(new, (kind, name), known)
         await store(connection, rows, new, Origin(source="api", author=by.actor), warnings=warnings, by=by, now=now)
 
 
@@ -214,10 +216,18 @@ async def changes(engine: AsyncEngine, *, before: int | None, limit: int) -> tup
     return [shown(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
 
 
-async def kinds(connection: AsyncConnection, shipped: Scripts) -> dict[str, KindMeta]:
-    """What can be run: the kinds that towline ships, and those of the catalogue's own repository."""
-    scripts = merge_scripts(shipped, await catalogue.scripts(connection))
-    return (await asyncio.to_thread(make_bundle, scripts)).kinds
+async def kinds(engine: AsyncEngine, shipped: Scripts) -> dict[str, KindMeta]:
+    """What can be run: the kinds that towline ships, and those of the catalogue's own repository.
+
+    May run scripts (`meta`), so it is asked outside of transactions that others wait for.
+    """
+    async with snapshot(engine) as connection:
+        own = await catalogue.scripts(connection)
+    try:
+        return (await asyncio.to_thread(make_bundle, merge_scripts(shipped, own))).kinds
+    except BadScript as bad:  # it was good when it was imported: another version of towline ships a file of that name
+        problem = Problem(pointer="", file=f"scripts/{bad.path}", message=bad.message)
+        raise Invalid("a script of the catalogue's repository cannot be used", (problem,)) from bad
 
 
 def decoded(row: EntryRow) -> Entry:
@@ -262,16 +272,14 @@ def _check(conditions: Conditions, row: EntryRow | None, name: str) -> None:
         raise PreconditionMissing(f"{name} is there already: say which state of it you read, with If-Match")
 
 
-async def _judge(
-    connection: AsyncConnection, new: Mapping[Key, Entry], edited: Key, shipped: Scripts
-) -> tuple[Problem, ...]:
+def _judge(new: Mapping[Key, Entry], edited: Key, known: Mapping[str, KindMeta]) -> tuple[Problem, ...]:
     """The warnings about the whole. Raises Invalid for errors, pointers into the body where they are about it."""
     own = f"/{edited[0]}s/{edited[1]}"
     found = [
         structs.replace(problem, pointer=problem.pointer.removeprefix(own))
         if problem.pointer == own or problem.pointer.startswith(own + "/")
         else problem
-        for problem in problems(whole(new), await kinds(connection, shipped))
+        for problem in problems(whole(new), known)
     ]
     errors = tuple(problem for problem in found if problem.severity == "error")
     if errors:

@@ -118,7 +118,7 @@ def _field_of(change: Change) -> str:
     """The field that a change is about, in this page's names."""
     if change.field and change.field not in ("state", "config", "pending"):
         return change.field
-    named = {"config": "configuration", "pending": "configuration", "state": "state"}
+    named = {"config": "configuration", "pending": "process", "state": "state"}
     by_aspect = {"presence": "state", "adoption": "state", "kind": "version", "data": "state"}
     return named.get(change.field) or by_aspect.get(change.aspect, change.aspect)
 
@@ -139,12 +139,22 @@ def _version(wanted: Service | None, recorded: Recorded | None, seen: Observatio
     return Field(name="version", desired=shall, applied=applied, observed=is_, differs=differs or "version" in told)
 
 
+def _installed(wanted: Service | None, recorded: Recorded | None) -> bool:
+    """Whether packages and parameters can be compared: it shall be there, and we put it there.
+
+    What was taken over runs as it was found; what is gone, or shall go, has neither.
+    """
+    if wanted is None or recorded is None:
+        return False
+    return wanted.state in ("running", "stopped") and recorded.state != "absent" and not recorded.adopted
+
+
 def _packages(wanted: Service | None, recorded: Recorded | None, told: set[str]) -> Iterator[Field]:
     shall = {role: package.digest for role, package in wanted.packages.items()} if wanted else {}
     was = dict(recorded.packages) if recorded else {}
     for role in sorted(shall.keys() | was.keys()):
         desired, applied = shall.get(role, ""), was.get(role, "")
-        differs = wanted is not None and recorded is not None and not recorded.adopted and desired != applied
+        differs = _installed(wanted, recorded) and desired != applied
         name = f"packages.{role}"
         yield Field(name=name, desired=desired, applied=applied, differs=differs or name in told, digest=True)
 
@@ -164,7 +174,7 @@ def _parameters(wanted: Service | None, recorded: Recorded | None, told: set[str
     for key in sorted(shall.keys() | was.keys()):
         name, desired, applied = f"parameters.{key}", shall.get(key, ""), was.get(key, "")
         # A parameter that the document leaves out has its kind's default: that is no difference.
-        differs = key in shall and recorded is not None and not recorded.adopted and desired != applied
+        differs = key in shall and _installed(wanted, recorded) and desired != applied
         differs = differs or name in told
         yield Field(name=name, desired=desired, applied=applied, differs=differs, note=note if applied else "")
 

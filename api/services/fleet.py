@@ -44,6 +44,7 @@ COUNTED = (
 RARE = frozenset({Word.UNHEALTHY, Word.UNKNOWN})
 """Words that are told only when a host is so."""
 SHOWN_BEHIND = 8
+UNREADABLE = "Its last report cannot be read by this version of the backend."
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -162,6 +163,14 @@ def line_of(
     )
 
 
+def status_in(body: bytes) -> Status | None:
+    """What a host said; None when it was stored by a version of towline whose words this one does not know."""
+    try:
+        return msgspec.json.decode(body, type=Status)
+    except msgspec.ValidationError:
+        return None
+
+
 def loudest(status: Status) -> str:
     """The message of the condition that a person should read first."""
     by_type = {condition.type: condition for condition in status.conditions}
@@ -180,8 +189,9 @@ async def _with_sentences(connection: AsyncConnection, lines: Sequence[Line], no
 def _told(line: Line, body: bytes | None, now: datetime) -> Line:
     if body is None or line.facts.said is None:
         return line
-    status = msgspec.json.decode(body, type=Status)
-    said = msgspec.structs.replace(line.facts.said, message=loudest(status))
+    status = status_in(body)
+    message = loudest(status) if status else UNREADABLE
+    said = msgspec.structs.replace(line.facts.said, message=message)
     facts = msgspec.structs.replace(line.facts, said=said)
     return msgspec.structs.replace(line, facts=facts, standing=standing(facts, now))
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,8 +12,8 @@ from api.errors import NotFound
 from api.moments import moment
 from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare
-from api.services.fleet import Line, line_of
-from api.services.runs import RunLine, run_line
+from api.services.fleet import UNREADABLE, Line, line_of, status_in
+from api.services.runs import RunLine, run_lines
 from api.services.standing import STALE_AFTER_POLLS, has_drifted, is_fresh, length, silence_limit_s
 from desired_state.document import Document, Origin, decode
 from desired_state.names import Timestamp
@@ -53,6 +52,8 @@ class HostDetail(Struct, frozen=True, kw_only=True):
     """Ask for runs below this sequence number for older ones."""
     documents: tuple[DocumentLine, ...]
     enrolled_at: Timestamp | None = None
+    unreadable: str = ""
+    """Said when there is a report, and this version does not understand it."""
 
     @property
     def differences(self) -> int:
@@ -88,7 +89,7 @@ async def host_detail(
         notes = await questions.notes(connection, [host])
         runs = await questions.runs(connection, host, before=runs_before, limit=RUNS + 1)
         documents = await questions.documents(connection, host, limit=DOCUMENTS)
-    status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
+    status = status_in(bodies[host]) if host in bodies else None
     document = document_in(notes[host]) if host in notes else None
     line = line_of(row, now, status, polls=polls)
     return HostDetail(
@@ -98,9 +99,10 @@ async def host_detail(
         status=status,
         conditions=(*(status.conditions if status else ()), *stale_condition(line, now)),
         services=compare(document, status),
-        runs=tuple(run_line(seq, body) for seq, body in runs[:RUNS]),
+        runs=run_lines(host, runs[:RUNS]),
         runs_next=runs[RUNS - 1][0] if len(runs) > RUNS else None,
         documents=tuple(document_line(found) for found in documents),
+        unreadable=UNREADABLE if host in bodies and status is None else "",
         enrolled_at=moment(row["enrolled_at_us"]) if row["enrolled_at_us"] is not None else None,
     )
 

@@ -1,6 +1,9 @@
 """Runs: passes that did something, of one host and of the whole fleet, each with one line that says what. Read only."""
 
+from collections.abc import Iterable
+
 import msgspec
+import structlog
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -8,6 +11,8 @@ from api.database import snapshot
 from api.errors import NotFound
 from api.repositories import fleet as questions
 from desired_state.report import Report, Run
+
+_log = structlog.get_logger()
 
 
 class RunLine(Struct, frozen=True, kw_only=True):
@@ -36,16 +41,26 @@ async def host_runs(engine: AsyncEngine, host: str, *, before: int | None, limit
     async with snapshot(engine) as connection:
         if await questions.one_host(connection, host) is None:
             raise NotFound(f"no host {host} is declared in the catalogue or enrolled")
-        return tuple(
-            run_line(seq, body) for seq, body in await questions.runs(connection, host, before=before, limit=limit)
-        )
+        rows = await questions.runs(connection, host, before=before, limit=limit)
+    return run_lines(host, rows)
 
 
 async def latest_runs(engine: AsyncEngine, limit: int) -> tuple[FleetRun, ...]:
     """What was done last, wherever it was."""
     async with snapshot(engine) as connection:
         rows = await questions.latest_runs(connection, limit=limit)
-    return tuple(FleetRun(host=host, line=run_line(seq, body)) for host, seq, body in rows)
+    return tuple(FleetRun(host=host, line=line) for host, seq, body in rows for line in run_lines(host, [(seq, body)]))
+
+
+def run_lines(host: str, rows: Iterable[tuple[int, bytes]]) -> tuple[RunLine, ...]:
+    """The runs in these reports. One that another version stored in words unknown here is left out, and logged."""
+    lines = []
+    for seq, body in rows:
+        try:
+            lines.append(run_line(seq, body))
+        except msgspec.ValidationError as error:
+            _log.warning("a stored report cannot be read", host=host, seq=seq, error=str(error))
+    return tuple(lines)
 
 
 def run_line(seq: int, body: bytes) -> RunLine:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -11,12 +10,11 @@ from api.errors import NotFound
 from api.repositories import declared
 from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare_one
-from api.services.fleet import line_of
+from api.services.fleet import line_of, status_in
 from api.services.host_detail import document_in
 from api.services.standing import STALE_AFTER_POLLS, Standing
 from desired_state.catalogue import HostEntry, ServiceEntry, selects
 from desired_state.names import Timestamp
-from desired_state.report import Status
 
 HOSTS = 100
 
@@ -90,7 +88,7 @@ async def _on_hosts(
     lines = []
     for row in rows:
         host = row["host"]
-        status = msgspec.json.decode(bodies[host], type=Status) if host in bodies else None
+        status = status_in(bodies[host]) if host in bodies else None
         document = document_in(notes[host]) if host in notes else None
         line, compared = line_of(row, now, status, polls=polls), compare_one(name, document, status)
         looks = [compared.seen_at, line.facts.said.seen_at if line.facts.said else None]

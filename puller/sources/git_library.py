@@ -1,6 +1,7 @@
 """libgit2's settings, which it has once per process: deadlines, whom to believe, and nothing of the user's."""
 
 import ssl
+from hashlib import sha256
 from pathlib import Path
 
 import pygit2
@@ -17,6 +18,9 @@ _CA_FILES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+
+_trusted: set[bytes] = set()
+"""Digests of the CA files that libgit2 was given in this process. It can only be given more; each costs 10 ms."""
 
 
 def set_up_library(access: GitAccess, address: Address, folder: Path) -> None:
@@ -56,15 +60,23 @@ def _pin_host_keys(access: GitAccess, address: Address, home: Path) -> None:
 
 
 def _trust_authorities(access: GitAccess) -> None:
-    default = ssl.get_default_verify_paths()
-    system = default.cafile or next((name for name in _CA_FILES if Path(name).is_file()), None)
-    if system or default.capath:
-        pygit2.settings.set_ssl_cert_locations(system, default.capath)
+    """pygit2 has loaded OpenSSL's default places when it was imported; here come those that are missing there."""
+    if ssl.get_default_verify_paths().cafile is None:
+        for place in _CA_FILES:
+            if Path(place).is_file():
+                _trust(Path(place))
+                break
     if access.ca_file is not None:
-        read_named(access.ca_file, "the CA file")
-        try:
-            pygit2.settings.set_ssl_cert_locations(str(access.ca_file), None)
-        except pygit2.GitError as error:
-            raise Stalled(
-                f"the CA file {access.ca_file} cannot be used: {error}. Put PEM certificates there"
-            ) from error
+        _trust(access.ca_file)
+
+
+def _trust(file: Path) -> None:
+    data = read_named(file, "the CA file")
+    digest = sha256(data).digest()
+    if digest in _trusted:
+        return
+    try:
+        pygit2.settings.set_ssl_cert_locations(str(file), None)
+    except pygit2.GitError as error:
+        raise Stalled(f"the CA file {file} cannot be used: {error}. Put PEM certificates there") from error
+    _trusted.add(digest)

@@ -1,8 +1,17 @@
 """The catalogue over REST: strict, conditional, paged, and never half changed."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from tests.api.house import Answer, House, settings_for
+from api.database import make_engine
+from api.errors import Changed
+from api.principal import COMMAND
+from api.services import catalogue
+from api.services.catalogue import Conditions
+from desired_state.catalogue import HostEntry
+from tests.api.house import SHIPPED, Answer, House, settings_for
 
 REDIS = {"service": "cache", "kind": "redis", "version": "7.2", "placement": {"hosts": ["h1"]}}
 HOST = {"host": "h1", "labels": {"role": "db"}}
@@ -134,3 +143,28 @@ def test_what_is_no_json_object_is_refused(small_house: House, body: bytes) -> N
     answer = small_house.ask("PUT", "/v1/catalogue/hosts/h1", body, If_None_Match="*")
     assert answer.status in {400, 422}
     assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def test_of_two_writers_who_read_the_same_state_one_is_told(house: House) -> None:
+    """Both send the same If-Match at the same moment: exactly one change is made."""
+    etag = _create(house, "hosts/h1", HOST).headers["etag"].strip('"')
+
+    def write(number: int) -> bool:
+        async def alone() -> bool:
+            engine = make_engine(house.settings.database_url, pooled=False)
+            entry = HostEntry(host="h1", description=f"by {number}")
+            conditions = Conditions(if_match=etag)
+            try:
+                await catalogue.put(engine, COMMAND, "h1", entry, conditions, shipped=SHIPPED, now=house.time)
+            except Changed:
+                return False
+            finally:
+                await engine.dispose()
+            return True
+
+        return asyncio.run(alone())
+
+    with ThreadPoolExecutor(6) as pool:
+        written = list(pool.map(write, range(6)))
+    assert sorted(written) == [False] * 5 + [True]
+    assert len(house.ask("GET", "/v1/catalogue/changes").json["items"]) == 2

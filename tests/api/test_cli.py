@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from api.cli import main
+from api.logs import configure_logs
 from desired_state.enrolment import JoinToken
 from desired_state.note import VerifierKey
 
@@ -109,3 +111,21 @@ def test_help_does_not_load_the_house() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     loaded = ast.literal_eval(done.stdout.splitlines()[-1])
     assert {"litestar", "sqlalchemy", "pygit2", "granian"} & set(loaded) == set()
+
+
+def test_logs_hold_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """A traceback in the log tells where, never what: local variables hold secrets."""
+    configure_logs()
+    secret = "-".join(["s3c", "ret"])
+    try:
+        _fail(secret)
+    except ValueError as error:
+        structlog.get_logger().exception("failed", exc_info=error)
+    finally:
+        structlog.reset_defaults()
+    logged = capsys.readouterr().err
+    assert ("no good: 7" in logged, secret in logged) == (True, False)
+
+
+def _fail(secret: str) -> None:
+    raise ValueError(f"no good: {len(secret)}")

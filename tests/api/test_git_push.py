@@ -9,6 +9,8 @@ import pytest
 from api.git_access import GitAccess
 from api.publish.git import MAX_LOOSE_FOLDER, GitTarget
 from api.publish.target import TargetMoved, TargetUnavailable
+from tests.puller_edge.certificates import Authority
+from tests.puller_edge.http_server import serving
 from tests.servers.forward_proxy import ForwardProxy
 from tests.servers.git_https import GitOverHttps
 from tests.servers.git_ssh import GitOverSsh
@@ -159,3 +161,18 @@ def test_our_copy_does_not_grow(git_https: GitOverHttps, tmp_path: Path) -> None
     put(target, {"hosts/aa/one": b"1b"})
     assert (loose / f"{0:038x}").exists() is False
     assert git_https.repository.read("hosts/aa/one", branch="published") == b"1b"
+
+
+def test_a_redirect_gets_no_credentials(git_https: GitOverHttps, tmp_path: Path) -> None:
+    """A server that leads to another, which would let us in: nothing is shown there, nothing is pushed."""
+    authority = Authority(tmp_path / "ca")
+    both = tmp_path / "both.pem"
+    both.write_bytes(authority.ca_file.read_bytes() + git_https.ca_pem.read_bytes())
+    place = f"https://localhost:{git_https.port}"
+    with serving(
+        lambda asked: asked.answer(301, headers={"Location": place + asked.target}), authority.server_tls()
+    ) as server:
+        target = over_https(git_https, tmp_path, url=f"{server.url}/desired.git", ca_file=both)
+        with pytest.raises(TargetUnavailable, match="leads to localhost"):
+            put(target, FILES)
+    assert git_https.requests == []

@@ -1,11 +1,14 @@
 """The catalogue as code is imported whole or not at all, and what was refused is told with file, line and field."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.catalogue_source import CatalogueSource, FolderSource, GitSource
+from api.database import make_engine
 from api.errors import TryLater
 from api.git_access import GitAccess
 from api.principal import SCHEDULE
@@ -221,3 +224,29 @@ def test_an_import_can_be_asked_for(tmp_path: Path, repository: BareRepository) 
 def test_without_code_there_is_nothing_to_import(small_house: House) -> None:
     """409, and which setting is missing."""
     assert small_house.ask("POST", "/v1/catalogue/import").status == 409
+
+
+def test_two_replicas_that_import_at_once_make_one_change(
+    house: House, repository: BareRepository, tmp_path: Path
+) -> None:
+    """Both look at the same moment: one applies, the other finds it done; so with a broken state."""
+
+    def look(number: int) -> str:
+        async def alone() -> str:
+            engine = make_engine(house.settings.database_url, pooled=False)
+            source = GitSource(GitAccess(url=str(repository.path)), "main", tmp_path / f"scratch-{number}")
+            try:
+                done = await import_catalogue(engine, source, SCHEDULE, shipped=SHIPPED, now=house.time)
+            finally:
+                await engine.dispose()
+            return f"{done.state} {bool(done.change)}"
+
+        return asyncio.run(alone())
+
+    with ThreadPoolExecutor(4) as pool:
+        good = sorted(pool.map(look, range(4)))
+        repository.commit({"catalogue/hosts/h1.yaml": b"nonsense"})
+        broken = sorted(pool.map(look, range(4)))
+    assert good == ["applied True", *["unchanged False"] * 3]
+    assert broken == [*["refused False"] * 3, "refused True"]
+    assert [change["state"] for change in _changes(house)] == ["refused", "applied"]

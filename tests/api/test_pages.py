@@ -7,7 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.database import transaction
+from api.models import host_status, report
 from api.principal import Role
 from tests.api.house import Answer, House, settings_for
 from tests.fakes import hostile
@@ -329,3 +333,19 @@ def test_when_a_host_counts_as_silent_is_a_setting(tmp_path: Path) -> None:
         house.later(minutes=10)
         counts = {count["word"]: count["hosts"] for count in house.ask("GET", "/v1/fleet").json["counts"]}
     assert (7, 1) == (counts["converged"], counts["stale"])
+
+
+def test_a_report_of_another_version_takes_no_page_down(small_house: House) -> None:
+    """What was stored in words unknown here is said to be so; all other hosts are shown as ever."""
+
+    async def spoil(engine: AsyncEngine) -> None:
+        await tell(engine, small_house.time)
+        async with transaction(engine) as connection:
+            for table, column in ((host_status, "status"), (report, "body")):
+                where = table.c.host == "app-3.ams"
+                await connection.execute(update(table).where(where).values({column: b'{"host": 1}'}))
+
+    small_house.run(spoil)
+    assert "app-1.ams" in words(look(small_house, "/"))
+    assert "cannot be read by this version" in words(look(small_house, "/hosts/app-3.ams"))
+    assert 200 == look(small_house, "/services/orders").status

@@ -211,3 +211,14 @@ def test_a_restart_that_was_not_reached_is_still_owed():
     world.run(document(changed), plan(world, changed), steps=1)
     assert world.record["alpha"].pending is Effect.RESTART
     assert verbs(plan(world, changed)) == ["alpha:restart"]
+
+
+def test_a_service_that_did_not_survive_its_restart_is_no_drift():
+    """Down with a configuration that was never in force: that start was asked for, so a revision can be blamed."""
+    world = converged(service())
+    changed = service(parameters={"p_restart": "9"})
+    world.run(document(changed), plan(world, changed), steps=1)
+    damage(world, "alpha", "kill")
+    made = plan(world, changed)
+    assert verbs(made) == ["alpha:start"]
+    assert {"intended"} == {step.intent for step in made.steps}

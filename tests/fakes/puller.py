@@ -89,7 +89,7 @@ class FakePuller:
     store: Store
     paths: Paths
     bundle: Artifact
-    make: Callable[[], Reconciler]
+    parts: Parts
     reconciler: Reconciler
     revision: int = 0
 
@@ -116,7 +116,7 @@ class FakePuller:
 
     def restart(self) -> None:
         """The process ends and another one begins on the same disk."""
-        self.reconciler = self.make()
+        self.reconciler = Reconciler(self.parts)
 
     async def rows(self) -> dict[str, int]:
         """How many rows each table has."""
@@ -155,27 +155,24 @@ async def fake_puller(folder: Path) -> AsyncIterator[FakePuller]:
     bundle = artifacts.put(bundle_of({"trivialctl.sh": "exit 1\n"}, trivial_kind()))
     runs = iter(range(1, 1_000_000))
 
-    def make() -> Reconciler:
-        return Reconciler(
-            Parts(
-                host=HOST,
-                paths=paths,
-                store=store,
-                trust=TrustFile(paths.trust),
-                source=source,
-                source_type="http",
-                sink=sink,
-                artifacts=artifacts,
-                bundles=Bundles(paths.bundles),
-                runner=host,
-                glance=host,
-                clock=clock,
-                jitter=lambda: 0.5,
-                new_id=lambda: f"run-{next(runs):06d}",
-                boot_id="boot",
-                agent_version="0",
-            )
-        )
+    parts = Parts(
+        host=HOST,
+        paths=paths,
+        store=store,
+        trust=TrustFile(paths.trust),
+        source=source,
+        source_type="http",
+        sink=sink,
+        artifacts=artifacts,
+        bundles=Bundles(paths.bundles),
+        runner=host,
+        glance=host,
+        clock=clock,
+        jitter=lambda: 0.5,
+        new_id=lambda: f"run-{next(runs):06d}",
+        boot_id="boot",
+        agent_version="0",
+    )
 
     try:
         yield FakePuller(
@@ -187,8 +184,8 @@ async def fake_puller(folder: Path) -> AsyncIterator[FakePuller]:
             store=store,
             paths=paths,
             bundle=bundle,
-            make=make,
-            reconciler=make(),
+            parts=parts,
+            reconciler=Reconciler(parts),
         )
     finally:
         await store.close()

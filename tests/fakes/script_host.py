@@ -38,7 +38,9 @@ class FakeHost:
     met: asyncio.Event = field(default_factory=asyncio.Event)
     faults: dict[tuple[str, str], Script] = field(default_factory=dict)
     receipts: dict[tuple[str, str], Ended] = field(default_factory=dict)
-    """What keepers of an earlier puller left."""
+    """What keepers of an earlier puller left, said by a test."""
+    kept: dict[str, Ended] = field(default_factory=dict)
+    """What keepers of this host left, by scratch folder."""
     next_pid: int = 100
 
     def service(self, name: str) -> FakeService:
@@ -62,12 +64,12 @@ class FakeHost:
         await self.met.wait()
         self.running -= 1
         fault = self.faults.get((call.service, call.verb))
-        if fault is not None:
-            return fault(call)
-        return Ended(exit_code=0, stdout=self._do(call).encode())
+        ended = fault(call) if fault is not None else Ended(exit_code=0, stdout=self._do(call).encode())
+        self.kept[str(call.folder)] = ended
+        return ended
 
     async def reattach(self, call: Call) -> Ended | None:
-        return self.receipts.get((call.service, call.verb))
+        return self.kept.get(str(call.folder)) or self.receipts.get((call.service, call.verb))
 
     async def ask(self, call: Call) -> Ended:
         self.looks.append(call.service)

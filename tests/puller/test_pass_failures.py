@@ -98,6 +98,28 @@ def test_a_revision_that_fails_too_often_is_bad(tmp_path: Path) -> None:
     on_a_host(tmp_path, story)
 
 
+def test_a_revision_under_which_a_service_does_not_come_up_is_bad(tmp_path: Path) -> None:
+    """A service that dies of its new parameter is tried five times; then the old parameter is back, and it runs."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        await p.run_pass()
+        p.publish(running("one", parameters={"p_restart": "taken"}))
+        p.host.faults["one", "restart"] = p.host.faults["one", "start"] = failing(1, "address in use")
+        await p.run_pass()
+        p.host.kill("one")
+        while p.host.calls.count(("one", "start")) < 5:
+            p.clock.advance(600)
+            await p.run_pass()
+        p.host.faults.clear()
+        p.clock.advance(600)
+        end = await p.run_pass()
+        assert "RolledBack" == condition(end.status, "Stalled").reason
+        assert "running" == p.host.service("one").state
+
+    on_a_host(tmp_path, story)
+
+
 def test_the_first_document_has_nothing_to_return_to(tmp_path: Path) -> None:
     """A first document that stalls is not retried by itself; `once` tries again, and so does another document."""
 

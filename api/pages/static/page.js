@@ -52,9 +52,11 @@
   };
 
   const live = document.getElementById("live");
+  let stream = null;
+  const show = (on) => { live.dataset.state = on ? "on" : "off"; live.textContent = on ? "Live" : "Reconnecting"; };
   const follow = () => {
-    const stream = new EventSource("/v1/stream");
-    const show = (on) => { live.dataset.state = on ? "on" : "off"; live.textContent = on ? "Live" : "Reconnecting"; };
+    if (stream) stream.close();
+    stream = new EventSource("/v1/stream");
     // What happened between the page and the stream, or while the stream was away, is looked up at once.
     stream.onopen = () => { show(true); refresh(); };
     stream.onerror = () => { show(false); if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 5000); };
@@ -63,12 +65,15 @@
       const mine = document.getElementById("main").dataset.follow;
       if (!mine || JSON.parse(event.data).some((what) => what === mine || !what.startsWith("host/"))) refresh();
     });
-    addEventListener("pagehide", () => stream.close(), { once: true });
   };
   if (document.querySelector("[data-live]") && live) {
     live.hidden = false;
     follow();
-    setInterval(refresh, 30000); // silence is news too: hosts turn stale without anybody saying so
+    // Browsers allow six connections to one server: a page that nobody looks at gives its own back.
+    document.addEventListener("visibilitychange", () => { if (document.hidden) stream.close(); else follow(); });
+    addEventListener("pagehide", () => stream.close());
+    addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
+    setInterval(() => { if (!document.hidden) refresh(); }, 30000); // silence is news too: hosts turn stale by it
   }
   setInterval(tick, 5000);
 
