@@ -103,7 +103,7 @@ def running(database_url: str, folder: Path) -> Iterator[Running]:
 
 
 def test_a_backend_serves_publishes_and_ends(database_url: str, tmp_path: Path) -> None:
-    """A host is declared over REST; the timer publishes it; the front serves it; SIGTERM ends all with exit code 0."""
+    """A host is declared over REST, published by the timer, served, counted; SIGTERM ends it all with exit code 0."""
     with running(database_url, tmp_path) as backend:
         assert backend.poll()[0] == 404
         authorized = {
@@ -117,6 +117,7 @@ def test_a_backend_serves_publishes_and_ends(database_url: str, tmp_path: Path) 
         in_folder = tmp_path / "www" / document_path("alpha")
         assert backend.until(in_folder.exists)
         assert backend.poll()[1] == in_folder.read_bytes()
+        assert b"towline_polls_total" in backend.ask("GET", "/metrics")[1]
         assert backend.process is not None
         backend.process.send_signal(signal.SIGTERM)
         assert backend.process.wait(30) == 0
