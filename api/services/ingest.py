@@ -100,7 +100,7 @@ class Ingest:
         finally:
             # In the same step that found nothing waiting: a callback comes later, and who submits in between would
             # count on a writer that has ended, and wait for ever.
-            self._writers.discard(asyncio.current_task())  # type: ignore[arg-type]  # this runs in a task
+            self._writers.discard(asyncio.current_task())
 
     async def _write_batch(self, batch: list[_Waiting]) -> None:
         try:
