@@ -76,11 +76,11 @@ class Backend:
         """Who publishes in this process."""
         return make_publisher(self.settings, self.trusted.keys.publisher, self.shipped, self.now)
 
-    async def publish(self, *, verify: bool = False) -> Publication:
+    async def publish(self, *, verify: bool = False, wait_s: float = 0) -> Publication:
         """Bring documents and targets to what is declared; see `services.publishing.publish`."""
         with self.tally.publishing.measured():
             try:
-                done = await publish(self.engine, self.publisher, verify=verify)
+                done = await publish(self.engine, self.publisher, verify=verify, wait_s=wait_s)
             except TryLater:
                 raise  # another replica is at it
             except BaseException:

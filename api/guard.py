@@ -1,5 +1,6 @@
 """Who asks, and whether that one may: the one place that lets requests through to handlers."""
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,6 +29,8 @@ async def permitted(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     principal = await _principal(request, permission)
     connection.scope["state"]["principal"] = principal
     if principal.may(permission) and _is_own(principal, request):
+        return
+    if permission is Permission.METRICS_READ and _may_scrape(request):
         return
     if principal is ANONYMOUS:
         raise Unauthenticated("sign in, or send an API token: Authorization: Bearer <token>")
@@ -88,6 +91,17 @@ def request_target(request: Request[Any, Any, Any]) -> str:
     path = request.scope.get("raw_path", b"").decode("latin-1") or request.scope["path"]
     query = request.scope.get("query_string", b"").decode("latin-1")
     return f"{path}?{query}" if query else path
+
+
+def _may_scrape(request: Request[Any, Any, Any]) -> bool:
+    """Whether the settings let a collector on this machine read the metrics without a token."""
+    backend: Backend = request.app.state.backend
+    if not backend.settings.server.metrics_from_loopback or request.client is None:
+        return False
+    try:
+        return ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_own(principal: Principal, request: Request[Any, Any, Any]) -> bool:

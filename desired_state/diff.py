@@ -199,7 +199,7 @@ def _process(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator
 
 
 def _down(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator[Change]:
-    # Down while its new configuration was not in force yet: it did not come up with what was asked for, that is no drift.
+    # Down before its new configuration was in force: it did not come up with what was asked for, and that is no drift.
     drifted = recorded.state == "running" and recorded.pending is Effect.NONE
     yield _change(
         wanted,

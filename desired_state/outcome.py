@@ -74,9 +74,9 @@ def sync_of(evidence: Evidence) -> Sync:
         return "refused"
     if evidence.document is None or evidence.plan is None:
         return "unknown"
-    if evidence.rolled_back or evidence.plan.changes or evidence.plan.held:
+    if evidence.rolled_back or evidence.plan.held or any(c.intent == "intended" for c in evidence.plan.changes):
         return "behind"
-    return "synced"
+    return "drifted" if evidence.plan.changes else "synced"
 
 
 def health_of(evidence: Evidence) -> HealthWord:

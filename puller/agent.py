@@ -64,6 +64,7 @@ class Agent:
         self._scheduler.start()
         self._schedule()
         self.wake("start")
+        notify("READY=1")  # not after the first pass: that may install for longer than a supervisor waits
         helpers = [asyncio.create_task(self._watch_time()), asyncio.create_task(self._tell_watchdog())]
         try:
             await self._make_passes()
@@ -85,7 +86,6 @@ class Agent:
             if first:
                 # What was loaded once lives for ever: the collector need not look at it again.
                 gc.freeze()
-                notify("READY=1")
                 first = False
 
     async def _is_woken(self) -> bool:

@@ -59,12 +59,15 @@ def main(context: click.Context, prefix: Path, verbose: bool) -> None:
 
 
 @main.command()
+@click.option("--unless-running", is_flag=True, help="End at once, in silence, where an agent runs already: for cron.")
 @click.pass_obj
-def run(paths: "Paths") -> None:
+def run(paths: "Paths", unless_running: bool) -> None:
     """Runs the agent until it is told to stop (SIGTERM); SIGHUP makes a pass now."""
     from puller.commands import run_agent  # noqa: PLC0415
+    from puller.single_flight import holder  # noqa: PLC0415
 
-    _guarded(lambda: run_agent(paths, os.environ))
+    if not unless_running or holder(paths.lock) is None:
+        _guarded(lambda: run_agent(paths, os.environ))
 
 
 @main.command(epilog=EXIT_CODES)

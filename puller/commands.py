@@ -115,14 +115,15 @@ def enrol_host(
     paths: Paths, *, token_file: BinaryIO, ca_file: Path | None, directory: Path | None, force: bool, **git: Any
 ) -> str:
     """`enroll`; what to tell."""
-    from puller.enrolment import enrol, read_join_token  # noqa: PLC0415
+    from puller.enrolment import enrol, read_join_token, settings_before  # noqa: PLC0415
     from puller.http_client import HttpClient  # noqa: PLC0415
 
     token = read_join_token(token_file)
     clock = SystemClock()
+    trusted = ca_file or settings_before(token, paths, force=force).ca_file
 
     async def work() -> str:
-        async with HttpClient(clock=clock, ca_file=ca_file) as client:
+        async with HttpClient(clock=clock, ca_file=trusted) as client:
             enrolled = await enrol(
                 token, paths, client, clock, ca_file=ca_file, source=_source(directory, git), force=force
             )

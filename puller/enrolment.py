@@ -19,12 +19,13 @@ from desired_state.enrolment import MAX_BYTES, EnrolmentAnswer, EnrolmentRefused
 from desired_state.request_signature import sign_request
 from desired_state.trust import Trust, TrustRefused, accept_trust
 from puller.durable_file import write_file
-from puller.http_client import Answer, HttpClient, shown, user_agent
+from puller.http_client import Answer, HttpClient, shown
 from puller.identity import HostKeys, generate_keys, store_keys
 from puller.paths import Paths
 from puller.ports import Clock, Stalled, Unavailable
-from puller.settings import Misconfigured, Settings, SourceSettings, load_settings, store_settings
+from puller.settings import VARIABLE, Misconfigured, Settings, SourceSettings, load_settings, store_settings
 from puller.signed_client import clock_skew_s, detail
+from puller.version import agent_version
 
 MAX_ANSWER_BYTES = 256 << 10
 TARGET = "/v1/enrolments"
@@ -64,7 +65,7 @@ async def enrol(
 
     Raises Stalled when it is enrolled already (and not forced) or is refused; Unavailable when nobody could be asked.
     """
-    before = _settings_before(token, paths, force)
+    before = settings_before(token, paths, force=force)
     keys = generate_keys()
     answer = await _ask(token, keys, client, clock)
     trust = _believed(token, answer)
@@ -87,18 +88,21 @@ def is_enrolled(paths: Paths) -> bool:
     return paths.settings.exists() and paths.trust.exists() and (paths.keys / "identity").exists()
 
 
-def _settings_before(token: JoinToken, paths: Paths, force: bool) -> Settings:
+def settings_before(token: JoinToken, paths: Paths, *, force: bool = False) -> Settings:
     """What stands in the settings file: an image may bring one. Raises Stalled when this host is enrolled already."""
-    if not paths.settings.exists():
-        return Settings(host=token.host, backend_url=token.backend_url)
+    if is_enrolled(paths) and not force:
+        settings = _load(paths, {})
+        told = f"this host is enrolled already, as {settings.host} at {shown(settings.backend_url)}"
+        raise Stalled(f"{told} (prefix {paths.prefix}). To make it another, with new keys: --force")
+    # Who it is, an image cannot know; the token says it.
+    return _load(paths, {f"{VARIABLE}HOST": token.host, f"{VARIABLE}BACKEND_URL": token.backend_url})
+
+
+def _load(paths: Paths, environ: Mapping[str, str]) -> Settings:
     try:
-        before = load_settings(paths, {})
+        return load_settings(paths, environ)
     except Misconfigured as error:
         raise Stalled(f"the settings cannot be kept: {error}. Correct them, or move {paths.settings} away") from error
-    if is_enrolled(paths) and not force:
-        told = f"this host is enrolled already, as {before.host} at {shown(before.backend_url)}"
-        raise Stalled(f"{told} (prefix {paths.prefix}). To make it another, with new keys: --force")
-    return before
 
 
 def _source(answer: EnrolmentAnswer, before: SourceSettings, given: Mapping[str, Any]) -> SourceSettings:
@@ -123,7 +127,7 @@ async def _ask(token: JoinToken, keys: HostKeys, client: HttpClient, clock: Cloc
             token_secret=token.secret,
             identity_key=keys.identity_public,
             sealing_key=keys.sealing_public,
-            agent_version=user_agent(),
+            agent_version=agent_version(),
             at=clock.now().replace(microsecond=0),
         )
     )

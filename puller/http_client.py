@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +18,7 @@ import httpx2
 from msgspec import Struct
 
 from puller.ports import Clock, Stalled, Unavailable
+from puller.version import agent_version
 
 MAX_REDIRECTS = 5
 MAX_RETRY_AFTER_S = 3600.0
@@ -150,10 +150,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 def user_agent() -> str:
     """How the puller names itself to servers."""
-    try:
-        return f"towline-puller/{version('towline')}"
-    except PackageNotFoundError:  # run from a checkout
-        return "towline-puller/0"
+    return f"towline-puller/{agent_version()}"
 
 
 def shown(url: str) -> str:

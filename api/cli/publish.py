@@ -11,6 +11,9 @@ from api.principal import COMMAND
 from api.services.publishing import Publication
 from api.settings import Settings
 
+WAIT_S = 30
+"""As long as it takes until the lease of a publisher that was killed runs out, and then some."""
+
 
 @click.command(help=f"{__doc__}\n\nExit code: 0 all stands where it should, 1 some host or place does not.")
 @click.option("--once", is_flag=True, help="Once is all that it ever does; for scripts that want to say so.")
@@ -34,4 +37,4 @@ def command(config: Path | None, once: bool) -> None:
 
 async def _publish(settings: Settings) -> Publication:
     async with open_backend(settings, by=COMMAND, pooled=False) as backend:
-        return await backend.publish(verify=True)
+        return await backend.publish(verify=True, wait_s=WAIT_S)

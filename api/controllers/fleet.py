@@ -12,7 +12,7 @@ from api.controllers.bounds import MAX_NUMBER, PathNumber
 from api.principal import Permission
 from api.services.fleet import Asked, Fleet
 from api.services.fleet import fleet as ask_fleet
-from api.services.history import Step, document_list, document_step
+from api.services.history import RevisionDetail, document_list, revision_detail
 from api.services.host_detail import DocumentLine, HostDetail, host_detail
 from api.services.runs import RunLine, host_runs
 from api.services.service_detail import ServiceDetail, service_detail
@@ -79,9 +79,9 @@ async def document(
     name: FromPath[HostName],
     revision: PathNumber,
     backend: NamedDependency[Backend],
-) -> Step:
+) -> RevisionDetail:
     """One document, and what differs from the one before it."""
-    return await document_step(backend.engine, name, revision)
+    return await revision_detail(backend.engine, name, revision)
 
 
 @get("/v1/services/{name:str}", permission=Permission.FLEET_READ)

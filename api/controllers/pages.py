@@ -12,7 +12,7 @@ from api.pages.documents import diff_lines
 from api.pages.events import event_lines
 from api.pages.serving import page
 from api.principal import Permission
-from api.services import history, log
+from api.services import catalogue, history, log
 from api.services.fleet import Asked, fleet
 from api.services.host_detail import host_detail
 from api.services.runs import latest_runs
@@ -21,6 +21,7 @@ from desired_state.names import HostName, ServiceName
 
 Before = Annotated[int | None, QueryParameter(ge=1, le=MAX_NUMBER, description="Those below that number")]
 EVENTS = 100
+CHANGES = 30
 LATEST = 5
 
 
@@ -85,10 +86,17 @@ async def document_page(
     backend: NamedDependency[Backend],
 ) -> Response[str]:
     """One document, and what changed with it."""
-    step = await history.document_step(backend.engine, name, revision)
-    lines = diff_lines(step.lines)
+    found = await history.revision_detail(backend.engine, name, revision)
+    lines = diff_lines(found.lines)
     return page(
-        request, "document.html", "Fleet", host=name, entry=step.entry, before=step.before, lines=lines, note=step.note
+        request,
+        "document.html",
+        "Fleet",
+        host=name,
+        entry=found.entry,
+        before=found.before,
+        lines=lines,
+        note=found.note,
     )
 
 
@@ -115,7 +123,7 @@ async def changes_page(
     request: Request[Any, Any, Any], backend: NamedDependency[Backend], after: Before = None
 ) -> Response[str]:
     """Changes of the catalogue."""
-    changes, following = await history.change_list(backend.engine, before=after)
+    changes, following = await catalogue.changes(backend.engine, before=after, limit=CHANGES)
     return page(request, "changes.html", "Changes", changes=changes, after=following, asked={"after": after})
 
 

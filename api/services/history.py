@@ -1,24 +1,19 @@
 """What changed, by whom, and what it made: changes of the catalogue, and what differs between two documents."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from difflib import unified_diff
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import snapshot
 from api.errors import NotFound
-from api.moments import moment
+from api.repositories import catalogue, publications
 from api.repositories import fleet as hosts
-from api.repositories import history as questions
+from api.services.catalogue import Change, shown
 from api.services.host_detail import DocumentLine, document_line
-from desired_state.catalogue import Problem
 from desired_state.note import parse_note
 
-PAGE = 30
 DOCUMENTS = 200
 ALWAYS_OTHER = ('  "revision": ', '  "issued_at": ', '  "expires_at": ')
 """Lines of a document that differ in any two: its number and its dates."""
@@ -26,28 +21,7 @@ ORIGIN = ('  "origin": {', "  },")
 """First and last line of the part that names the change, which the page tells above."""
 
 
-class Changed(Struct, frozen=True, kw_only=True):
-    """One entry that a change touched: `service/cache`, and added, changed or removed."""
-
-    entry: str
-    action: str
-
-
-class Change(Struct, frozen=True, kw_only=True):
-    """One change of the catalogue, applied or refused as a whole."""
-
-    id: int
-    ref: str
-    author: str
-    summary: str
-    source: str
-    at: datetime
-    state: str
-    problems: tuple[Problem, ...]
-    changed: tuple[Changed, ...]
-
-
-class Step(Struct, frozen=True, kw_only=True):
+class RevisionDetail(Struct, frozen=True, kw_only=True):
     """From one document to the next: lines that came, went, and stand around them."""
 
     entry: DocumentLine
@@ -65,30 +39,24 @@ class Newest(Struct, frozen=True, kw_only=True):
     refused: Change | None
 
 
-async def change_list(engine: AsyncEngine, *, before: int | None = None) -> tuple[tuple[Change, ...], int | None]:
-    """Changes, newest first, and the number to ask below for the next page."""
-    async with snapshot(engine) as connection:
-        rows = await questions.changes(connection, before=before, limit=PAGE + 1)
-    return tuple(_change(row) for row in rows[:PAGE]), rows[PAGE - 1]["id"] if len(rows) > PAGE else None
-
-
 async def newest(engine: AsyncEngine) -> Newest:
     """Where the catalogue stands."""
     async with snapshot(engine) as connection:
-        applied = await questions.newest_applied(connection)
-        last = await questions.changes(connection, limit=1)
-    refused = last[0] if last and last[0]["state"] == "refused" else None
-    return Newest(applied=_change(applied) if applied else None, refused=_change(refused) if refused else None)
+        head, _ = await publications.head(connection)
+        applied = await catalogue.change(connection, head)
+        last = await catalogue.newest_change(connection)
+    refused = last if last is not None and last.state == "refused" else None
+    return Newest(applied=shown(applied) if applied else None, refused=shown(refused) if refused else None)
 
 
 async def change_detail(engine: AsyncEngine, change_id: int) -> tuple[Change, tuple[DocumentLine, ...]]:
     """One change and the first documents made from it. Raises NotFound."""
     async with snapshot(engine) as connection:
-        row = await questions.change(connection, change_id)
+        row = await catalogue.change(connection, change_id)
         if row is None:
             raise NotFound(f"there is no change {change_id}; refused ones are swept after a time")
         documents = await hosts.documents_of_change(connection, change_id, limit=DOCUMENTS)
-    return _change(row), tuple(document_line(found) for found in documents)
+    return shown(row), tuple(document_line(found) for found in documents)
 
 
 async def document_list(engine: AsyncEngine, host: str, *, before: int | None, limit: int) -> tuple[DocumentLine, ...]:
@@ -100,7 +68,7 @@ async def document_list(engine: AsyncEngine, host: str, *, before: int | None, l
     return tuple(document_line(row) for row in rows)
 
 
-async def document_step(engine: AsyncEngine, host: str, revision: int) -> Step:
+async def revision_detail(engine: AsyncEngine, host: str, revision: int) -> RevisionDetail:
     """One document beside the one before it. Raises NotFound."""
     async with snapshot(engine) as connection:
         rows = await hosts.documents(connection, host, before=revision + 1, limit=2)
@@ -110,7 +78,7 @@ async def document_step(engine: AsyncEngine, host: str, revision: int) -> Step:
         older = rows[1]["revision"] if len(rows) > 1 else None
         old_note = await hosts.document_note(connection, host, older) if older is not None else None
     old = _text(old_note) if old_note else []
-    return Step(entry=document_line(rows[0]), before=older, lines=_diff(old, _text(note)), note=note.decode())
+    return RevisionDetail(entry=document_line(rows[0]), before=older, lines=_diff(old, _text(note)), note=note.decode())
 
 
 def _diff(old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
@@ -123,17 +91,3 @@ def _text(note: bytes) -> list[str]:
     first = lines.index(ORIGIN[0])
     last = lines.index(ORIGIN[1], first)
     return [line for line in lines[:first] + lines[last + 1 :] if not line.startswith(ALWAYS_OTHER)]
-
-
-def _change(row: Mapping[str, Any]) -> Change:
-    return Change(
-        id=row["id"],
-        ref=row["ref"],
-        author=row["author"],
-        summary=row["summary"],
-        source=row["source"],
-        at=moment(row["at_us"]),
-        state=row["state"],
-        problems=msgspec.json.decode(row["problems"], type=tuple[Problem, ...]),
-        changed=msgspec.json.decode(row["changed"], type=tuple[Changed, ...]),
-    )

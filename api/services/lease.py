@@ -5,6 +5,7 @@ of a holder locks and compares in its own transaction.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -17,6 +18,7 @@ from api.repositories import leases
 PUBLISHER = "publisher"
 TTL_S = 15.0
 """A holder that died lets others in after so long; a living one renews three times in that time."""
+_ASK_AGAIN_S = 0.2
 
 
 class LeaseLost(TryLater):
@@ -39,12 +41,22 @@ class Lease:
 
 @asynccontextmanager
 async def hold(
-    engine: AsyncEngine, name: str, holder: str, now_us: Callable[[], int], ttl_s: float = TTL_S
+    engine: AsyncEngine,
+    name: str,
+    holder: str,
+    now_us: Callable[[], int],
+    *,
+    ttl_s: float = TTL_S,
+    wait_s: float = 0,
 ) -> AsyncIterator[Lease]:
-    """Hold the lease for the length of the block. Raises TryLater while another one has it."""
-    ttl_us = int(ttl_s * 1_000_000)
-    async with transaction(engine) as connection:
-        fence = await leases.take(connection, name, holder, now_us(), now_us() + ttl_us)
+    """Hold the lease for the length of the block. Raises TryLater when another one has it, and has it still after
+    `wait_s`.
+    """
+    fence = await _take(engine, name, holder, now_us, ttl_s)
+    deadline = time.monotonic() + wait_s
+    while fence is None and time.monotonic() < deadline:
+        await asyncio.sleep(_ASK_AGAIN_S)
+        fence = await _take(engine, name, holder, now_us, ttl_s)
     if fence is None:
         async with snapshot(engine) as connection:
             other = await leases.holder_of(connection, name)
@@ -59,6 +71,11 @@ async def hold(
         with suppress(TryLater):  # a database that is away: the lease ends by its time
             async with transaction(engine) as connection:
                 await leases.renew(connection, name, fence, 0)
+
+
+async def _take(engine: AsyncEngine, name: str, holder: str, now_us: Callable[[], int], ttl_s: float) -> int | None:
+    async with transaction(engine) as connection:
+        return await leases.take(connection, name, holder, now_us(), now_us() + int(ttl_s * 1_000_000))
 
 
 async def _keep(engine: AsyncEngine, name: str, fence: int, now_us: Callable[[], int], ttl_s: float) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database import snapshot, transaction
 from api.moments import micros, moment
-from api.publish.bundle import Bundle, Scripts, make_bundle, merge_scripts
+from api.publish.bundle import BadScript, Bundle, Scripts, make_bundle, merge_scripts
 from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_documents
 from api.publish.target import Target
 from api.repositories import catalogue, deliveries, publications
@@ -63,20 +63,25 @@ class Publication(Struct, frozen=True, kw_only=True):
         return not (self.refused or self.waiting_for or any(one.problem for one in self.deliveries))
 
 
-async def publish(engine: AsyncEngine, publisher: Publisher, *, verify: bool = False) -> Publication:
+async def publish(engine: AsyncEngine, publisher: Publisher, *, verify: bool = False, wait_s: float = 0) -> Publication:
     """Bring documents and targets to what is declared. When they are, nothing is written and no target is asked.
 
-    `verify` opens every target even so, and repairs what others changed there. Raises TryLater when another process is
-    publishing or the database is away, BadScript for scripts that cannot be bundled.
+    `verify` opens every target even so, and repairs what others changed there. `wait_s` is how long another process
+    that publishes is waited for. Raises TryLater when it still does, or the database is away.
     """
     async with snapshot(engine) as connection:
         look = await _look(connection, publisher)
         names = [target.name for target in publisher.targets]
         if look.settled and not verify and not await deliveries.lacking(connection, names):
             return look.settled
-    async with hold(engine, PUBLISHER, publisher.holder, lambda: micros(publisher.now()), publisher.lease_s) as lease:
+
+    def now_us() -> int:
+        return micros(publisher.now())
+
+    held = hold(engine, PUBLISHER, publisher.holder, now_us, ttl_s=publisher.lease_s, wait_s=wait_s)
+    async with held as lease:
         publication = await _issue(engine, publisher, lease)
-        done = [await deliver(engine, target, lease, lambda: micros(publisher.now())) for target in publisher.targets]
+        done = [await deliver(engine, target, lease, now_us) for target in publisher.targets]
     return structs.replace(publication, deliveries=tuple(done))
 
 
@@ -99,8 +104,11 @@ async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
         return _Look(settled=Publication(waiting_for="there is no publisher's key yet: towline trust init"))
     if not change_id:
         return _Look(settled=Publication(waiting_for="there is no catalogue yet: import one, or add a host"))
-    scripts = merge_scripts(publisher.shipped, await catalogue.scripts(connection))
-    bundle = await asyncio.to_thread(make_bundle, scripts)
+    own = await catalogue.scripts(connection)
+    try:
+        bundle = await asyncio.to_thread(lambda: make_bundle(merge_scripts(publisher.shipped, own)))
+    except BadScript as bad:  # imported well, but another version of towline ships something of that name
+        return _Look(settled=Publication(waiting_for=str(bad)))
     stamp = await publications.modes_stamp(connection)
     inputs = _inputs(publisher, bundle, change_id, epoch, stamp)
     last = await publications.last_publication(connection)

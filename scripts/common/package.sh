@@ -9,7 +9,7 @@ place_package() {
   lock_packages
   if [[ -e $folder ]] && ! package_is "$folder" "$digest"; then
     ! package_in_use "$name" || fail "$DOCUMENT_WRONG" "$folder was made from another file; a changed package needs another version"
-    remove_tree "$folder"
+    remove_package "$name"
   fi
   [[ -e $folder ]] || unpack "$file" "$folder"
   REPLY=$folder
@@ -32,19 +32,19 @@ forget_former() {
   [[ -r $run/former ]] || return 0
   lock_packages
   while IFS= read -r target; do
-    package_in_use "${target##*/}" || remove_tree "$prefix/packages/${target##*/}"
+    package_in_use "${target##*/}" || remove_package "${target##*/}"
   done <"$run/former"
   unlink "$run/former"
 }
 
-# One call at a time places or removes programs; whatever a killed call left half unpacked goes first.
+# One call at a time places or removes programs; whatever a killed call left half done goes first.
 lock_packages() {
   local folder
   [[ -z ${PACKAGES_LOCKED-} ]] || return 0
   exec 8>"$prefix/.packages.lock"
   flock -w "${TOWLINE_TIMEOUT_S:-300}" 8 || fail "$FAILED" 'another call works on the packages'
   PACKAGES_LOCKED=1
-  for folder in "$prefix"/packages/*.unpack; do [[ ! -d $folder ]] || remove_tree "$folder"; done
+  for folder in "$prefix"/packages/.partial-*; do [[ ! -d $folder ]] || remove_tree "$folder"; done
 }
 
 # package_of ROLE: sets file, name (of the folder), version and digest of the caller; false when there is none.
@@ -69,7 +69,7 @@ package_is() { # package_is FOLDER DIGEST
 # unpack FILE FOLDER: beside its place, then one rename.
 unpack() {
   local file=$1 folder=$2 original="TOWLINE_PACKAGE_${role}_FILE"
-  local -r work="$prefix/packages/${folder##*/}.unpack"
+  local -r work="$prefix/packages/.partial-${folder##*/}"
   original=${!original-${file##*/}}
   mkdir -p "$work/tree"
   case $original in
@@ -167,8 +167,16 @@ release_packages() {
     [[ -L $service_dir/$link ]] || continue
     folder=$(readlink "$service_dir/$link")
     remove_file "$service_dir/$link"
-    package_in_use "${folder##*/}" || remove_tree "$prefix/packages/${folder##*/}"
+    package_in_use "${folder##*/}" || remove_package "${folder##*/}"
   done
+}
+
+# remove_package NAME: out of its place by one rename, so that a killed removal leaves no half program there.
+remove_package() {
+  local -r partial="$prefix/packages/.partial-$1"
+  [[ -e $prefix/packages/$1 ]] || return 0
+  mv -T "$prefix/packages/$1" "$partial"
+  remove_tree "$partial"
 }
 
 package_in_use() { # package_in_use NAME: by the link of any service

@@ -12,7 +12,7 @@ from tests.api.house import settings_for
 def settings_of(database_url: str, folder: Path, port: int) -> Settings:
     """Settings of the process."""
     publish = {"poll_s": 1, "directory": folder / "www"}
-    return settings_for(database_url, folder, server={"port": port}, publish=publish)
+    return settings_for(database_url, folder, server={"port": port, "metrics_from_loopback": True}, publish=publish)
 
 
 if __name__ == "__main__":

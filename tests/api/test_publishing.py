@@ -1,5 +1,6 @@
 """Publishing: only what changed, one revision at a time, and every target ends as the database says."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import func, insert, select
 from api.database import snapshot, transaction
 from api.errors import TryLater
 from api.git_access import GitAccess
-from api.models import change_feed, host_override, publication
+from api.models import catalogue_script, change_feed, host_override, publication
 from api.moments import micros
 from api.publish.directory import DirectoryTarget
 from api.publish.git import GitTarget
@@ -290,6 +291,32 @@ def test_only_one_publishes(database_url: str) -> None:
         return refused.value.detail
 
     assert in_a_world(database_url, work) == "replica-a is the publisher at the moment"
+
+
+def test_another_publisher_is_waited_for(database_url: str) -> None:
+    """A person who publishes while the timer does gets the result, not an excuse."""
+
+    async def work(world: World) -> int:
+        await world.declare(hosts(1))
+        async with hold(world.engine, "publisher", "replica-a", lambda: micros(world.now)):
+            waiting = asyncio.create_task(publish(world.engine, world.publisher(), wait_s=60))
+            await asyncio.sleep(0.05)
+        return (await waiting).documents
+
+    assert in_a_world(database_url, work) == 1
+
+
+def test_scripts_that_contradict_are_told(database_url: str) -> None:
+    """An upgrade of towline ships a script that the catalogue has too: nothing is published, and it is said why."""
+
+    async def work(world: World) -> str:
+        await world.declare(hosts(1))
+        async with transaction(world.engine) as connection:
+            row = {"path": "toyctl.sh", "body": b"another", "change_id": 1}
+            await connection.execute(insert(catalogue_script).values(**row))
+        return (await publish(world.engine, world.publisher())).waiting_for
+
+    assert in_a_world(database_url, work) == "scripts/toyctl.sh: towline ships a file of that name; give yours another"
 
 
 def test_who_lost_the_lease_writes_nothing(database_url: str) -> None:

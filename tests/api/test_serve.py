@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.backend import open_backend, open_engine
+from api.cli import main
 from api.database import transaction
 from api.principal import COMMAND, Role
 from api.publish.target import document_path
@@ -103,7 +105,7 @@ def running(database_url: str, folder: Path) -> Iterator[Running]:
 
 
 def test_a_backend_serves_publishes_and_ends(database_url: str, tmp_path: Path) -> None:
-    """A host is declared over REST; the timer publishes it; the front serves it; SIGTERM ends all with exit code 0."""
+    """A host is declared over REST, published by the timer, served, counted; SIGTERM ends it all with exit code 0."""
     with running(database_url, tmp_path) as backend:
         assert backend.poll()[0] == 404
         authorized = {
@@ -117,6 +119,7 @@ def test_a_backend_serves_publishes_and_ends(database_url: str, tmp_path: Path) 
         in_folder = tmp_path / "www" / document_path("alpha")
         assert backend.until(in_folder.exists)
         assert backend.poll()[1] == in_folder.read_bytes()
+        assert b"towline_polls_total" in backend.ask("GET", "/metrics")[1]
         assert backend.process is not None
         backend.process.send_signal(signal.SIGTERM)
         assert backend.process.wait(30) == 0
@@ -162,3 +165,20 @@ def test_what_runs_is_let_end() -> None:
 
     asyncio.run(work())
     assert ended == [1]
+
+
+def test_a_plan_is_asked_of_a_running_backend(tmp_path: Path) -> None:
+    """`towline plan DIR --server`: exit code 2 and the host's first document; a token that nobody knows is refused."""
+    tree = tmp_path / "tree" / "catalogue" / "hosts"
+    tree.mkdir(parents=True)
+    (tree / "beta.yaml").write_text("host: beta\n")
+    with running(f"sqlite:///{tmp_path / 'towline.db'}", tmp_path) as backend:
+        backend.poll()
+        server = ["--server", f"http://127.0.0.1:{backend.port}", "--token-file", str(tmp_path / "token")]
+        results = []
+        for token in (backend.token, "towline_nobody"):
+            (tmp_path / "token").write_text(token + "\n")
+            results.append(CliRunner().invoke(main, ["plan", str(tmp_path / "tree"), *server]))
+    assert [result.exit_code for result in results] == [2, 1]
+    assert "beta  its first document: 0 steps" in results[0].output
+    assert "401" in results[1].output

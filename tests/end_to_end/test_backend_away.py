@@ -18,9 +18,7 @@ def test_hosts_converge_from_git_while_the_backend_is_away_and_report_later(git_
     image.mkdir()
     shutil.copy(world.valkey.path, image)
     world.catalogue.write({"catalogue/services/cache.yaml": world.valkey_on("db-1", "cache", port, package=old)})
-    machine = world.host(
-        "db-1", git_source=world.published, settings={"TOWLINE_PULLER_ARTIFACT_DIRS": str(image)}
-    )
+    machine = world.host("db-1", git_source=world.published, settings={"TOWLINE_PULLER_ARTIFACT_DIRS": str(image)})
     machine.start(world.processes)
     world.until_standing("db-1", "converged")
 

@@ -46,7 +46,7 @@ def test_a_package_without_the_program_is_undone_and_not_tried_again(world: Worl
 
 
 def test_a_package_that_nobody_has_is_undone(world: World) -> None:
-    """The catalogue names a file that was never put into any store: the host goes on with the last good revision."""
+    """The catalogue names a file that was never put into any store: the last good version is not even stopped."""
     world.open()
     (port,) = free_ports(1)
     machine = good_host(world, port)
@@ -55,8 +55,9 @@ def test_a_package_that_nobody_has_is_undone(world: World) -> None:
     entry = f"package: valkey\nversion: 9.9.8\nfile: valkey-9.9.8.tar.gz\nsha256: {'ab' * 32}\nsize: 1000\n"
     world.catalogue.write({"catalogue/packages/valkey-9.9.8.yaml": entry})
     missing = Package(name="valkey", version="9.9.8", path=world.folder, digest="")
+    machine.start(world.processes)
     world.declare(cache=world.valkey_on("db-1", "cache", port, package=missing))
-    machine.run("once", accept=(2,))
+    world.until("all tries have failed", lambda: without_backoff(machine))
 
     assert_rolled_back(world, machine, port, "valkey-9.9.8.tar.gz")
     assert before == machine.pid("cache")
@@ -79,12 +80,12 @@ def test_a_port_that_somebody_holds_is_given_up_after_the_last_try(world: World)
 
 def assert_rolled_back(world: World, machine: Machine, port: int, why: str) -> None:
     """The last good revision runs, and everybody says that the second one was undone, and why."""
+    sentence = world.until_standing("db-1", "failed")
     assert "PONG" == redis_ask(port, "PING")
     told = machine.run("status", accept=(2,))
     assert "RolledBack: revision 2 could not be applied (" in told
     assert why in told
     assert "revision 1 runs instead, and 2 is not tried again: publish a newer one" in told
-    sentence = world.until_standing("db-1", "failed")
     assert "revision 2 could not be applied" in sentence
     stalled = only(world.backend.ask("/v1/hosts/db-1")["status"]["conditions"], type="Stalled")
     assert ("True", "RolledBack") == (stalled["status"], stalled["reason"])

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from functools import partial
 
 from tests.end_to_end import databases
 from tests.end_to_end.demo.machine import Machine
@@ -15,7 +16,7 @@ SEED = 20261123
 
 
 def test_an_agent_killed_five_times_converges_without_a_double_step_or_report(world: World) -> None:
-    """At five moments drawn by a seed the agent is killed and started anew: each step ran once, each report came once."""
+    """At five moments drawn by a seed the agent is killed and started anew: each step ran, each report came, once."""
     world.open()
     ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
     for name, port in ports.items():
@@ -26,12 +27,12 @@ def test_an_agent_killed_five_times_converges_without_a_double_step_or_report(wo
 
     for moment in moments:
         machine.start(world.processes)
-        world.until(f"{moment} steps were started", lambda wanted=moment: started(machine, wanted))
+        world.until(f"{moment} steps were started", partial(started, machine, moment))
         world.processes.kill(machine.agent)
     machine.start(world.processes)
 
     world.until_standing("db-1", "converged")
-    assert {name: "PONG" for name in SERVICES} == {name: redis_ask(port, "PING") for name, port in ports.items()}
+    assert dict.fromkeys(SERVICES, "PONG") == {name: redis_ask(port, "PING") for name, port in ports.items()}
     wanted = Counter((name, verb, "done") for name in SERVICES for verb in VERBS)
     assert wanted == Counter(databases.journal(machine))
     assert dict.fromkeys(SERVICES, 1) == {name: starts(machine, name) for name in SERVICES}

@@ -11,10 +11,9 @@ import pytest
 from desired_state.document import decode, encode
 from desired_state.note import SigningKey, parse_note, sign
 from tests.end_to_end import databases
-from tests.end_to_end.conftest import new_world
 from tests.end_to_end.demo.machine import Machine
 from tests.end_to_end.demo.wire import free_ports
-from tests.end_to_end.world import World
+from tests.end_to_end.world import World, new_world
 
 HOST, OTHER = "db-1", "db-2"
 pytestmark = pytest.mark.xdist_group("refused documents")  # one world for all of them

@@ -1,13 +1,15 @@
 """A backend, its catalogue, and hosts with real Valkeys under one scratch folder: what the tests here share."""
 
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.end_to_end.demo.backend import Backend
-from tests.end_to_end.demo.catalogue import CatalogueFolder, service
+from tests.end_to_end.demo.catalogue import CatalogueFolder, bare_repository, service
 from tests.end_to_end.demo.catalogue import host as host_entry
 from tests.end_to_end.demo.machine import Machine
 from tests.end_to_end.demo.narrator import Narrator, WentWrong
@@ -20,7 +22,7 @@ PATIENCE_S = 60.0
 
 
 class World:
-    """Backend and catalogue; hosts are added by the tests. `close` ends every process and removes every file."""
+    """Backend and catalogue; hosts are added by the tests. `close` ends every process."""
 
     def __init__(self, folder: Path, *, published: Path) -> None:
         self.folder = folder
@@ -48,7 +50,9 @@ class World:
 
     def add_package(self, package: Package) -> None:
         """Keeps its file in the backend's store, and writes its entry."""
-        told = self.backend.run("package", "add", str(package.path), "--name", package.name, "--version", package.version)
+        told = self.backend.run(
+            "package", "add", str(package.path), "--name", package.name, "--version", package.version
+        )
         self.catalogue.write({f"catalogue/packages/{package.name}-{package.version}.yaml": told})
 
     def declare(self, **services: str) -> None:
@@ -101,7 +105,8 @@ class World:
         self.publish()
         machine = Machine(name, self.folder / "hosts", **how)
         self.machines[name] = machine
-        machine.enrol(self.backend)
+        invitation = self.backend.ask(f"/v1/hosts/{name}/invitation", method="POST", body={})
+        machine.use_token(invitation["join_token"])
         return machine
 
     def declare_host(self, name: str, *, more: str = "") -> None:
@@ -127,19 +132,38 @@ class World:
         return None if found[0] == word else ": ".join(found)
 
     def close(self) -> list[str]:
-        """Ends everything and removes every file; what had to be ended by force, because nobody should have left it."""
+        """Ends everything; what lived on nevertheless, and was ended by force, is returned."""
         self.processes.stop_all()
         end(kept_processes(machine.prefix for machine in self.machines.values()))
         left = living_under(self.folder)
         end(processes_under(self.folder))
         self._print_logs()
-        shutil.rmtree(self.folder)
         return left
 
     def _print_logs(self) -> None:
         """What pytest shows of a test that failed, and of no other."""
         for log in sorted((self.folder / "logs").glob("*.log")):
             print(f"--- the end of {log.name}\n{self.processes.tail(log.stem, 40)}")
+
+
+@contextmanager
+def new_world(*, git: bool = False) -> Iterator[World]:
+    """A world that publishes to a folder, or to a git repository."""
+    # Not in pytest's folder: its name is long, and it keeps what was in it.
+    folder = Path(tempfile.mkdtemp(prefix="towline-e2e-"))
+    published = folder / ("published.git" if git else "published")
+    left: list[str] = []
+    try:
+        if git:
+            bare_repository(published)
+        world = World(folder, published=published)
+        try:
+            yield world
+        finally:
+            left = world.close()
+    finally:
+        shutil.rmtree(folder)
+    assert [] == left, "processes were left behind"
 
 
 def only(found: list[Mapping[str, Any]], **wanted: object) -> Mapping[str, Any]:

@@ -100,14 +100,17 @@ def test_a_published_document_arrives_by_polling(tmp_path: Path) -> None:
 
 
 def test_there_is_one_puller_on_a_host(tmp_path: Path) -> None:
-    """A second agent is refused, and names the first."""
+    """A second agent is refused, and names the first; one that cron starts ends in silence."""
     host = real_host(tmp_path)
     host.publish(running("one"), poll_interval_s=3600)
     with agent(host) as first:
         until(lambda: converged(host))
         second = host.command("run")
         _, told = second.communicate(timeout=DEADLINE_S)
+        by_cron = host.command("run", "--unless-running")
+        silence = by_cron.communicate(timeout=DEADLINE_S)
     assert (1, True) == (second.returncode, f"pid {first.pid}" in told)
+    assert (0, ("", "")) == (by_cron.returncode, silence)
 
 
 def test_once_is_done_by_the_agent_that_runs(tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_stopping_in_the_middle_of_a_step_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """READY comes after the first pass, WATCHDOG while it lives, STOPPING at its end."""
+    """READY when it is at work, WATCHDOG while it lives, STATUS after each pass, STOPPING at its end."""
     host = real_host(tmp_path)
     host.publish(running("one"), poll_interval_s=3600)
     address = str(tmp_path / "notify")

@@ -139,13 +139,17 @@ def test_folder_that_cannot_be_written(host: Host) -> None:
 
 def test_every_offset(host: Host) -> None:
     """Cut at a hundred offsets, in turn after a restart each, the file is whole or not there."""
-    with serving(file_server(CONTENT)) as server:
-        wanted = artifact(server.url)
-        host.ensure(wanted)
+
+    async def each(client: HttpClient) -> None:
+        await host.store(client).ensure(wanted, ())
         for offset in [*range(0, len(CONTENT), 103), len(CONTENT) - 1]:
             host.complete(wanted).unlink()
             host.part(wanted).write_bytes(CONTENT[:offset])
-            assert CONTENT == host.ensure(wanted)
+            assert CONTENT == (await host.store(client).ensure(wanted, ())).read_bytes()
+
+    with serving(file_server(CONTENT)) as server:
+        wanted = artifact(server.url)
+        with_client(host.clock, each)
     assert {None, "bytes=103-"} <= {exchange.headers.get("range") for exchange in server.asked}
 
 

@@ -159,9 +159,7 @@ def test_source_that_a_person_gives(backend: Backend, paths: Paths) -> None:
 def test_settings_that_an_image_brought(backend: Backend, paths: Paths) -> None:
     """A settings file that was there before is kept but for who this host is."""
     paths.settings.parent.mkdir(parents=True)
-    paths.settings.write_text(
-        'host = "image"\nartifact_dirs = ["/mnt/a"]\n[source]\ntype = "directory"\npath = "/mnt"\n'
-    )
+    paths.settings.write_text('artifact_dirs = ["/mnt/a"]\n[source]\ntype = "directory"\npath = "/mnt"\n')
     settings = run(backend, paths, ca_file=Path("/etc/ca.pem")).settings
     assert (HOST, (Path("/mnt/a"),), "directory", Path("/etc/ca.pem")) == (
         settings.host,

@@ -1,6 +1,9 @@
 """The puller's edge against the real backend: enrolment, document, bundle, report, refusals."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +86,27 @@ def test_from_the_invitation_to_the_receipt(backend: Running, tmp_path: Path) ->
             assert () == (await parts.sink.deliver(Delivery(heartbeat=beat))).accepted
 
     asyncio.run(work())
+
+
+def test_command_reads_the_token_from_standard_input(backend: Running, tmp_path: Path) -> None:
+    """`towline-puller enroll` enrols, says whom the host believes, says so the second time, and shows no secret."""
+    token = invited(backend)
+    first, second = _enroll(token, tmp_path / "prefix"), _enroll(token, tmp_path / "prefix")
+    assert (0, True) == (first.returncode, "beta is enrolled; it believes" in first.stdout), first.stderr
+    assert (True, True) == (second.returncode != 0, "this host is enrolled already, as beta" in second.stderr)
+    assert False is (token.secret in first.stdout + first.stderr + second.stdout + second.stderr)
+
+
+def _enroll(token: JoinToken, prefix: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from puller.cli import main; main()", "enroll"],
+        input=token.encode(),
+        env={**os.environ, "TOWLINE_PULLER_PREFIX": str(prefix)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_join_token_is_used_once(backend: Running, tmp_path: Path) -> None:

@@ -124,3 +124,15 @@ def test_a_folder_of_another_service_is_not_removed(folder: Path) -> None:
 def _remove(script: Path, prefix: Path, path: str) -> int:
     text = "" if prefix == Path("") else str(prefix)
     return subprocess.run(["bash", str(script), text, path], capture_output=True, check=False, timeout=30).returncode
+
+
+def test_what_a_killed_call_left_is_cleared(folder: Path) -> None:
+    """Half unpacked or half removed: it stands under no program's name, and the next install clears it."""
+    service = installing(folder, packed(folder, [SERVER]))
+    left = service.prefix / "packages" / ".partial-nginx-1.2.3"
+    (left / "tree").mkdir(parents=True)
+    (left / "tree" / "half").write_text("half")
+    (service.prefix / "packages" / "nginx-1.2.3").mkdir()
+    service.do("install")
+    assert [".towline-package", "sbin"] == sorted(p.name for p in (service.prefix / "packages/nginx-1.2.3").iterdir())
+    assert not left.exists()

@@ -40,10 +40,14 @@ class Machine:
         return f"puller-{self.name}"
 
     def enrol(self, backend: Backend) -> None:
-        """Gets a join token and uses it: from a file, never from arguments."""
+        """Gets a join token and uses it."""
+        self.use_token(backend.run("host", "invite", self.name))
+
+    def use_token(self, text: str) -> None:
+        """Enrols with a join token: from a file, never from arguments."""
         self.prefix.mkdir(parents=True)
         token = self.prefix / "join-token"
-        token.write_text(backend.run("host", "invite", self.name))
+        token.write_text(text)
         token.chmod(0o600)
         arguments = ["enroll", "--token-file", str(token)]
         if self._git_source:
