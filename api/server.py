@@ -113,11 +113,32 @@ def make_schedule(backend: Backend) -> "Schedule":
     if settings.catalogue.is_code:
         source = source_of(settings)
         schedule.every(settings.catalogue.poll_s, "import", lambda: _import(backend, source))
-    schedule.every(settings.publish.poll_s, "publish", backend.publish)
+    publishing = Publishing(backend)
+    schedule.every(settings.publish.poll_s, "publish", publishing.publish)
     if backend.publisher.targets:
-        schedule.every(VERIFY_S, "verify", lambda: backend.publish(verify=True))
+        schedule.every(VERIFY_S, "verify", lambda: publishing.publish(verify=True))
     schedule.every(SWEEP_S, "sweep", lambda: sweep(backend.engine, settings.sweep, backend.now()))
     return schedule
+
+
+class Publishing:
+    """The publisher's timer, and what it said last: trouble that goes on is one line in the log, not one a tick."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._trouble = ""
+
+    async def publish(self, *, verify: bool = False) -> None:
+        """Publish what changed, and tell what came of it."""
+        done = await self._backend.publish(verify=verify)
+        if done.documents:
+            _log.info("published", documents=done.documents, unchanged=done.unchanged)
+        if done.trouble != self._trouble:
+            self._trouble = done.trouble
+            if done.trouble:
+                _log.warning("not everything is published", reason=done.trouble)
+            else:
+                _log.info("everything is published again")
 
 
 async def _import(backend: Backend, source: "CatalogueSource") -> None:
