@@ -113,7 +113,7 @@ class World:
     def converge(self, machine: Machine, *, ends: int = 0) -> None:
         """Makes passes until one has had the newest document; it must end with this exit code.
 
-        The backend answers polls from what it looked up at most a second ago.
+        The backend answers polls from what it looked up at most half a second ago.
         """
         newest = self.backend.revision(machine.name)
 
