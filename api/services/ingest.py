@@ -83,9 +83,7 @@ class Ingest:
         one = _Waiting(host, delivery, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
         if len(self._writers) < self._max_writers:
-            writer = asyncio.create_task(self._write())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
+            self._writers.add(asyncio.create_task(self._write()))
         return await one.done
 
     async def drain(self) -> None:
@@ -94,14 +92,21 @@ class Ingest:
             await asyncio.wait(self._writers)
 
     async def _write(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            try:
-                await self._store(batch)
-            except TryLater as error:
-                self._fail(batch, error)
-            except Exception as error:  # noqa: BLE001 - one delivery that cannot be stored must not fail the others
-                await self._store_one_by_one(batch, error)
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                await self._answer(batch)
+        finally:
+            # Here, before anybody who was answered runs on: whoever submits next must not count on this writer.
+            self._writers = {writer for writer in self._writers if writer is not asyncio.current_task()}
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        try:
+            await self._store(batch)
+        except TryLater as error:
+            self._fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - one delivery that cannot be stored must not fail the others
+            await self._store_one_by_one(batch, error)
 
     def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
         self._tally.deliveries["failed"] += len(batch)
