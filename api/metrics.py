@@ -5,6 +5,7 @@ A registry with a label per host takes seconds a scrape at ten thousand hosts; w
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
@@ -14,10 +15,11 @@ from api import version
 from api.services.fleet import Line
 from api.services.standing import Word
 from api.tally import Durations, Tally
+from desired_state.report import HealthWord, Sync
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_HEALTH = ("healthy", "degraded", "unhealthy", "unknown")
-_SYNC = ("synced", "behind", "refused", "unknown")
+_HEALTH = get_args(HealthWord)
+_SYNC = get_args(Sync)
 _MODE = ("enforce", "audit", "suspended")
 
 

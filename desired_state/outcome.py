@@ -74,9 +74,9 @@ def sync_of(evidence: Evidence) -> Sync:
         return "refused"
     if evidence.document is None or evidence.plan is None:
         return "unknown"
-    if evidence.rolled_back or evidence.plan.changes or evidence.plan.held:
+    if evidence.rolled_back or evidence.plan.held or any(c.intent == "intended" for c in evidence.plan.changes):
         return "behind"
-    return "synced"
+    return "drifted" if evidence.plan.changes else "synced"
 
 
 def health_of(evidence: Evidence) -> HealthWord:
@@ -190,7 +190,7 @@ def _reconciling(e: Evidence) -> Verdict:
     if e.retrying:
         return "True", "RetryPending", "; ".join(e.retrying)
     if e.plan is not None and e.plan.steps:
-        return "True", "ChangesOutstanding", f"{len(e.plan.steps)} steps are outstanding"
+        return "True", "ChangesOutstanding", f"steps outstanding: {len(e.plan.steps)}"
     return "False", "NothingToDo", ""
 
 

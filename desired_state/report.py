@@ -14,7 +14,8 @@ from desired_state.step import Held
 
 ConditionType = Literal["Ready", "Reconciling", "Stalled", "Suspended", "Stale"]
 Truth = Literal["True", "False", "Unknown"]
-Sync = Literal["synced", "behind", "refused", "unknown"]
+Sync = Literal["synced", "drifted", "behind", "refused", "unknown"]
+"""Whether a host is in its newest revision; `drifted`: it was, and is not as it was left."""
 HealthWord = Literal["healthy", "degraded", "unhealthy", "unknown"]
 StepOutcome = Literal["done", "failed", "skipped", "unknown"]
 Reason = Annotated[str, Meta(pattern=r"^[A-Z][A-Za-z]{1,59}$(?!\n)")]

@@ -25,6 +25,7 @@ from puller.delivery import Deliverer
 from puller.findings import Findings
 from puller.housekeeping import forget_unused
 from puller.intake import Intake
+from puller.interim import in_touch
 from puller.metrics import PassNumbers
 from puller.modes import allowed
 from puller.observer import Observer
@@ -223,7 +224,8 @@ class Reconciler:
             record=findings.record,
             waits=findings.waits,
         )
-        await applier.apply(steps)
+        async with in_touch(self._parts, findings, self._deliverer):
+            await applier.apply(steps)
         findings.failures += applier.failures
         self._slow_repairs(findings, accepted, applier.done)
         await self._look(findings, accepted, scripts, *steps)

@@ -83,7 +83,8 @@ class Ingest:
         one = _Waiting(host, delivery, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
         if len(self._writers) < self._max_writers:
-            self._writers.add(asyncio.create_task(self._write()))
+            writer = asyncio.create_task(self._write())
+            self._writers.add(writer)
         return await one.done
 
     async def drain(self) -> None:
@@ -95,12 +96,13 @@ class Ingest:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                await self._answer(batch)
+                await self._write_batch(batch)
         finally:
-            # Here, before anybody who was answered runs on: whoever submits next must not count on this writer.
-            self._writers = {writer for writer in self._writers if writer is not asyncio.current_task()}
+            # In the same step that found nothing waiting: a callback comes later, and who submits in between would
+            # count on a writer that has ended, and wait for ever.
+            self._writers.discard(asyncio.current_task())
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _write_batch(self, batch: list[_Waiting]) -> None:
         try:
             await self._store(batch)
         except TryLater as error:

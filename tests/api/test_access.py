@@ -14,7 +14,7 @@ from tests.api.house import Answer, House
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
-OWN_DOORS = {"/v1/session", "/v1/enrolments", "/signin", "/signout"}
+OWN_DOORS = {"/v1/session", "/v1/enrolments", "/signin", "/signout", "/metrics"}
 """Public routes that find out by themselves who asks, and refuse."""
 
 

@@ -30,7 +30,7 @@ suspensions = st.builds(
 said = st.builds(
     Said,
     seen_at=st.integers(-4000, 4000).map(lambda s: NOW - timedelta(seconds=s)),
-    sync=st.sampled_from(("synced", "synced", "behind", "refused", "unknown")),
+    sync=st.sampled_from(("synced", "synced", "drifted", "behind", "refused", "unknown")),
     health=st.sampled_from(("healthy", "healthy", "degraded", "unhealthy", "unknown")),
     mode=st.sampled_from(("enforce", "enforce", "audit", "suspended")),
     ready=st.sampled_from(("True", "True", "False", "Unknown")),

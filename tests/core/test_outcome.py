@@ -66,7 +66,15 @@ def test_drift_that_audit_leaves_is_said():
     """Audit changes nothing and is not green over drift."""
     world = converged()
     damage(world, "alpha", "kill")
-    assert ready(evidence(world, service(), mode="audit")) == ("False", "Drifted")
+    e = evidence(world, service(), mode="audit")
+    assert (sync_of(e), ready(e)) == ("drifted", ("False", "Drifted"))
+
+
+def test_a_newer_revision_that_is_not_reached_is_behind():
+    """What somebody asked for and is not there yet is told apart from drift, also where both are."""
+    world = converged()
+    damage(world, "alpha", "kill")
+    assert sync_of(evidence(world, service(parameters={"p_none": "9"}))) == "behind"
 
 
 def test_degraded_is_not_ready():
