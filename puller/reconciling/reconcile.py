@@ -20,7 +20,6 @@ from desired_state.retry import MAX_ATTEMPTS, Next
 from desired_state.step import Step
 from puller.calls.scripts import Scripts, ScriptShelf
 from puller.crash_points import reached
-from puller.interim import in_touch
 from puller.looking.observer import Observer
 from puller.metrics import PassNumbers
 from puller.ports import Stalled, Unavailable
@@ -30,6 +29,7 @@ from puller.reconciling.delivery import Deliverer
 from puller.reconciling.findings import Findings
 from puller.reconciling.housekeeping import forget_unused
 from puller.reconciling.intake import Intake
+from puller.reconciling.interim import in_touch
 from puller.reconciling.modes import allowed
 from puller.reconciling.parts import Parts
 from puller.reconciling.recording import Recorded, record
