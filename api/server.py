@@ -7,6 +7,7 @@ loaded behind it meanwhile.
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from api.backend import Backend, open_backend
+from api.errors import Misconfigured
 from api.front import Front, Receive, Scope, Send
 from api.principal import SCHEDULE
 from api.services import tokens
@@ -81,6 +83,7 @@ class LateApp:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises Misconfigured, TryLater when it cannot start."""
+    must_be_free(settings)
     async with open_backend(settings) as backend:
         late = LateApp(backend)
         front = Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange, tally=backend.tally)
@@ -101,6 +104,17 @@ async def serve(settings: Settings) -> None:
         await serving
         await closing
     _log.info("ended")
+
+
+def must_be_free(settings: Settings) -> None:
+    """Raises Misconfigured where somebody listens already: the server would share the port, and nobody would know."""
+    host, port = settings.server.host, settings.server.port
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise Misconfigured(f"server.host, server.port: cannot listen on {host} port {port}: {error.strerror}") from error
 
 
 def make_schedule(backend: Backend) -> "Schedule":

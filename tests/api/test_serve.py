@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -206,3 +207,14 @@ def test_trouble_that_goes_on_is_told_once() -> None:
     with capture_logs() as lines:
         asyncio.run(work())
     assert [line["event"] for line in lines] == ["not everything is published", "everything is published again"]
+
+
+def test_a_second_backend_on_one_port_is_refused(tmp_path: Path) -> None:
+    """Who starts it twice is told; the two do not share the port in silence."""
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = taken.getsockname()[1]
+        config = tmp_path / "towline.toml"
+        config.write_text(f'[server]\nport = {port}\n[state]\nfolder = "{tmp_path}"\n')
+        ended = CliRunner().invoke(main, ["--config", str(config), "serve"])
+    assert 78 == ended.exit_code
+    assert f"cannot listen on 127.0.0.1 port {port}" in ended.output
