@@ -114,7 +114,8 @@ def must_be_free(settings: Settings) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        raise Misconfigured(f"server.host, server.port: cannot listen on {host} port {port}: {error.strerror}") from error
+        reason = f"cannot listen on {host} port {port}: {error.strerror}"
+        raise Misconfigured(f"server.host, server.port: {reason}") from error
 
 
 def make_schedule(backend: Backend) -> "Schedule":

@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from demo.narrator import Narrator, WentWrong
-from demo.processes import end, kept_processes, living_under
-from demo.story import Story
+from .narrator import Narrator, WentWrong
+from .processes import end, kept_processes, living_under
+from .story import Story
 
 
 def main() -> int:

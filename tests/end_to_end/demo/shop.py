@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from demo import catalogue
+from . import catalogue
 from tests.middleware.packages import Package
 
 HOSTS = ("web-1", "data-1", "app-1")

@@ -7,15 +7,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-from demo import shop
-from demo.backend import Backend, own_environment
-from demo.catalogue import CatalogueRepository, bare_repository
-from demo.looks import Looks
-from demo.machine import Machine
-from demo.narrator import Narrator, WentWrong
-from demo.processes import Processes, identity
-from demo.shop import HOSTS, PORTS
-from demo.wire import free_ports, redis_ask
+from . import shop
+from .backend import Backend, own_environment
+from .catalogue import CatalogueRepository, bare_repository
+from .looks import Looks
+from .machine import Machine
+from .narrator import Narrator, WentWrong
+from .processes import Processes, identity
+from .shop import HOSTS, PORTS
+from .wire import free_ports, redis_ask
 from tests.middleware.packages import (
     Package,
     java_app_archive,
