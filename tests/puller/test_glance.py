@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from desired_state.observed import Identity, Observation
-from puller import listening
-from puller.exits import ExitWatch
-from puller.glance import HostGlance
-from puller.listening import listening_ports
-from puller.proc import boot_id, start_time
-from puller.watched_files import WatchedFiles
+from puller.looking import listening
+from puller.looking.exits import ExitWatch
+from puller.looking.glance import HostGlance
+from puller.looking.listening import listening_ports
+from puller.looking.proc import boot_id, start_time
+from puller.looking.watched_files import WatchedFiles
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

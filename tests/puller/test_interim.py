@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from puller import interim
 from puller.ports import Call, Ended
+from puller.reconciling import interim
 from tests.fakes.puller import FakePuller, condition, on_a_host, running
 
 DEADLINE_S = 30.0

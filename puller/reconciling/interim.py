@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from puller.delivery import Deliverer
-from puller.findings import Findings
-from puller.parts import Parts
-from puller.recording import about
-from puller.reporting import report_of, status_of
+from puller.reconciling.delivery import Deliverer
+from puller.reconciling.findings import Findings
+from puller.reconciling.parts import Parts
+from puller.reconciling.recording import about
+from puller.reconciling.reporting import report_of, status_of
 from puller.store import outbox
 
 TELL_AFTER_S = 5.0

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from desired_state.report import Status, StepResult
 from puller.crash_points import reached
-from puller.findings import Findings
-from puller.parts import Parts
-from puller.reporting import report_of, says_the_same, status_of
+from puller.reconciling.findings import Findings
+from puller.reconciling.parts import Parts
+from puller.reconciling.reporting import report_of, says_the_same, status_of
 from puller.store import documents, inventory, journal, modes, outbox, waits
 
 
