@@ -2,67 +2,30 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from desired_state.document import decode, encode
-from desired_state.note import SigningKey, parse_note, sign
-from tests.end_to_end import databases
 from tests.end_to_end.demo.machine import Machine
 from tests.end_to_end.demo.wire import free_ports
+from tests.end_to_end.post import Post, published
 from tests.end_to_end.world import World, new_world
 
 HOST, OTHER = "db-1", "db-2"
 pytestmark = pytest.mark.xdist_group("refused documents")  # one world for all of them
 
 
-class Post:
-    """A converged host, and the way by which its documents come: a folder that others can get at."""
+class Replayable(Post):
+    """Somebody kept an older document of the host, and has that of another one."""
 
     def __init__(self, world: World, machine: Machine, folder: Path, old: bytes) -> None:
-        self.world = world
-        self.machine = machine
-        self.place = folder / path_of(HOST)
+        super().__init__(world, machine, folder)
         self.old = old
-        self.good = (world.published / path_of(HOST)).read_bytes()
-        self.other = (world.published / path_of(OTHER)).read_bytes()
-        self.deliver(self.good)
-
-    def deliver(self, data: bytes | None) -> None:
-        """Puts these bytes where the host looks; None: takes away what is there."""
-        self.place.unlink(missing_ok=True)
-        if data is not None:
-            self.place.parent.mkdir(parents=True, exist_ok=True)
-            self.place.write_bytes(data)
-
-    def signed(self, **changes: object) -> bytes:
-        """The good document with something else in it, signed by the publisher's own key."""
-        document = msgspec.structs.replace(decode(parse_note(self.good).text), **changes)
-        key = (self.world.backend.state / "keys" / "publisher.key").read_text().strip()
-        return sign(encode(document), [SigningKey.parse(key)])
-
-    def seen(self) -> tuple[object, ...]:
-        """All that a refused document must not touch: process, configuration, what was run, and the record."""
-        files = sorted((self.machine.prefix / "services").glob("*/etc/*"))
-        configuration = {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
-        return (
-            self.machine.pid("cache"),
-            configuration,
-            databases.journal(self.machine),
-            {name: recorded["parameters"] for name, recorded in databases.record(self.machine).items()},
-        )
-
-
-def path_of(host: str) -> str:
-    """Where a host's document lies in a published tree."""
-    return f"hosts/{sha256(host.encode()).hexdigest()[:2]}/{host}"
+        self.other = published(world, OTHER)
 
 
 @pytest.fixture(scope="module")
-def settled() -> Iterator[Post]:
+def settled() -> Iterator[Replayable]:
     """A host that converged on revision 2."""
     with new_world() as world:
         world.open()
@@ -72,16 +35,16 @@ def settled() -> Iterator[Post]:
         source = world.folder / "source"
         source.mkdir()
         machine = world.host(HOST, directory_source=source)
-        old = (world.published / path_of(HOST)).read_bytes()
+        old = published(world, HOST)
         world.declare(cache=world.valkey_on(HOST, "cache", port, maxmemory="32mb"))
-        post = Post(world, machine, source, old)
+        post = Replayable(world, machine, source, old)
         machine.run("once")
         world.backend.sign_in_to_page()
         yield post
 
 
 @pytest.fixture
-def post(settled: Post) -> Iterator[Post]:
+def post(settled: Replayable) -> Iterator[Replayable]:
     """The same host for each test: it is back on its good document when the test begins, and when it ends."""
     settled.machine.run("once")
     settled.world.until_standing(HOST, "converged")
@@ -90,18 +53,18 @@ def post(settled: Post) -> Iterator[Post]:
     settled.machine.run("once")
 
 
-def one_bit_altered(post: Post) -> bytes:
+def one_bit_altered(post: Replayable) -> bytes:
     """A 3 instead of a 2 in the size of the memory."""
     return post.good.replace(b'"32mb"', b'"33mb"')
 
 
-def long_expired(post: Post) -> bytes:
+def long_expired(post: Replayable) -> bytes:
     """A newer revision, validly signed, whose time is over."""
     now = datetime.now(UTC).replace(microsecond=0)
     return post.signed(revision=3, issued_at=now - timedelta(days=90), expires_at=now - timedelta(seconds=1))
 
 
-BAD: dict[str, tuple[str, Callable[[Post], bytes | None]]] = {
+BAD: dict[str, tuple[str, Callable[[Replayable], bytes | None]]] = {
     "altered": ("SignatureUntrusted", one_bit_altered),
     "replayed": ("RevisionOld", lambda post: post.old),
     "of another host": ("WrongHost", lambda post: post.other),
@@ -114,7 +77,7 @@ BAD: dict[str, tuple[str, Callable[[Post], bytes | None]]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_document_that_must_not_count_changes_nothing_and_is_told_by_its_reason(post: Post, what: str) -> None:
+def test_a_document_that_must_not_count_changes_nothing_and_is_told_by_its_reason(post: Replayable, what: str) -> None:
     """Nothing on the host changes; `status`, REST and page say that the document was refused, and the same reason."""
     reason, make = BAD[what]
     before = post.seen()
@@ -132,7 +95,7 @@ def test_a_document_that_must_not_count_changes_nothing_and_is_told_by_its_reaso
     assert f"{reason}: " in post.world.backend.page(f"/hosts/{HOST}")
 
 
-def test_nothing_bad_came_with_the_host_before(post: Post) -> None:
+def test_nothing_bad_came_with_the_host_before(post: Replayable) -> None:
     """Without a bad document this very host is ready, and nothing says otherwise: the tests above see a difference."""
     assert "DocumentRefused" not in post.machine.run("status")
     assert "converged" == post.world.backend.standings()[HOST][0]
