@@ -94,14 +94,19 @@ class Ingest:
             await asyncio.wait(self._writers)
 
     async def _write(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            try:
-                await self._store(batch)
-            except TryLater as error:
-                self._fail(batch, error)
-            except Exception as error:  # noqa: BLE001 - one delivery that cannot be stored must not fail the others
-                await self._store_one_by_one(batch, error)
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                try:
+                    await self._store(batch)
+                except TryLater as error:
+                    self._fail(batch, error)
+                except Exception as error:  # noqa: BLE001 - one delivery that cannot be stored must not fail the others
+                    await self._store_one_by_one(batch, error)
+        finally:
+            # In the same breath as the last look at what waits: whoever was just answered and sends again must not
+            # take this writer for one that will come to it.
+            self._writers.discard(asyncio.current_task())
 
     def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
         self._tally.deliveries["failed"] += len(batch)
