@@ -100,6 +100,21 @@ def test_what_is_answered_is_stored(database_url: str) -> None:
     assert at_the_door(database_url, work) == ((one.id,), one)
 
 
+def test_whoever_sends_again_at_once_is_answered(database_url: str) -> None:
+    """A host that sends the next report in the moment of its answer finds a writer, also when the last just ended."""
+
+    async def send(door: Door, host: str) -> None:
+        for seq in range(1, 6):
+            await door.ingest.submit(host, reporting(a_report(host, seq)))
+
+    async def work(door: Door) -> int:
+        async with asyncio.timeout(30):
+            await asyncio.gather(send(door, "alpha"), send(door, "beta"))
+        return int(await door.value(select(func.count()).select_from(report)))
+
+    assert at_the_door(database_url, work) == 10
+
+
 def test_a_report_that_comes_twice_is_stored_once(database_url: str) -> None:
     """Sent again because the answer was lost: accepted again, one row."""
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from . import catalogue
 from tests.middleware.packages import Package
+
+from . import catalogue
 
 HOSTS = ("web-1", "data-1", "app-1")
 PORTS = ("backend", "site", "greeter", "cache", "sessions", "queue", "edge", "legacy")

@@ -7,6 +7,15 @@ import time
 from functools import partial
 from pathlib import Path
 
+from tests.middleware.packages import (
+    Package,
+    java_app_archive,
+    java_runtime_archive,
+    nginx_archive,
+    redis_archive,
+    valkey_archive,
+)
+
 from . import shop
 from .backend import Backend, own_environment
 from .catalogue import CatalogueRepository, bare_repository
@@ -16,14 +25,6 @@ from .narrator import Narrator, WentWrong
 from .processes import Processes, identity
 from .shop import HOSTS, PORTS
 from .wire import free_ports, redis_ask
-from tests.middleware.packages import (
-    Package,
-    java_app_archive,
-    java_runtime_archive,
-    nginx_archive,
-    redis_archive,
-    valkey_archive,
-)
 
 MAKERS = {
     "valkey": valkey_archive,
