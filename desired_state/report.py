@@ -138,5 +138,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     """The backend's answer, after its commit: everything named here is durable."""
 
     accepted: tuple[Digest, ...]
+    newest_seq: Annotated[int, Meta(ge=0)] | None = None
+    """Of the newest report that the backend goes by. Another one than the host's own: one of the two was set back."""
     next_delivery_s: int = 0
     """At least so many seconds until the next delivery, when the backend is busy; 0: as you like."""

@@ -131,7 +131,7 @@ class Ingest:
             try:
                 with self._tally.storing.measured():
                     async with transaction(self._engine) as connection:
-                        await store(connection, [(one.host, one.delivery) for one in batch], self._now())
+                        newest = await store(connection, [(one.host, one.delivery) for one in batch], self._now())
             except IntegrityError:  # another replica stored the same report, or a host's first, at the same moment
                 if attempt == _TRIES:
                     raise
@@ -140,7 +140,8 @@ class Ingest:
         self._tally.deliveries["stored"] += len(batch)
         for one in batch:
             if not one.done.done():
-                one.done.set_result(Receipt(accepted=tuple(report.id for report in one.delivery.reports)))
+                accepted = tuple(report.id for report in one.delivery.reports)
+                one.done.set_result(Receipt(accepted=accepted, newest_seq=newest[one.host]))
 
 
 def _refuse_other_hosts(host: HostName, delivery: Delivery) -> None:
@@ -150,8 +151,13 @@ def _refuse_other_hosts(host: HostName, delivery: Delivery) -> None:
         raise Forbidden(f"{host} cannot report for {', '.join(sorted(named - {host}))}")
 
 
-async def store(connection: AsyncConnection, deliveries: Sequence[tuple[HostName, Delivery]], now: datetime) -> None:
-    """Store deliveries in this transaction: reports once by their id, each host's newest status, heartbeats."""
+async def store(
+    connection: AsyncConnection, deliveries: Sequence[tuple[HostName, Delivery]], now: datetime
+) -> dict[HostName, int]:
+    """Store deliveries in this transaction: reports once by their id, each host's newest status, heartbeats.
+
+    Returns the number of the newest report of each of these hosts, 0 where there is none.
+    """
     now_us = micros(now)
     hosts = sorted({host for host, _ in deliveries})
     before = await reports.lock_statuses(connection, hosts)
@@ -176,6 +182,8 @@ async def store(connection: AsyncConnection, deliveries: Sequence[tuple[HostName
         await _describe_sender(connection, report, senders.get(report.host))
     for host in sorted(cloned):
         await _tell_of_clone(connection, host, now)
+    known_seqs = {host: before[host].seq if host in before else 0 for host in hosts}
+    return known_seqs | {host: report.seq for host, report in newest.items()}
 
 
 def _stored_id(report: Report) -> str:

@@ -10,6 +10,8 @@ from puller.store import Store, outbox
 
 MAX_DELIVERIES = 20
 """In one pass; a backlog of more is drained by the next ones."""
+SAY_AGAIN_S = 3600.0
+"""So seldom a host says again what it is: two machines with one identity must not answer each other for ever."""
 _log = structlog.get_logger("towline.delivery")
 
 
@@ -20,6 +22,8 @@ class Deliverer:
         self._host, self._sink, self._store, self._clock = host, sink, store, clock
         self._not_before = 0.0
         self._down = False
+        self._newest_seq: int | None = None
+        self._say_again_at = 0.0
 
     async def deliver(self, document_digest: Digest | None) -> None:
         """Sends until nothing waits. A failure is logged once, not each minute; the reports stay."""
@@ -29,6 +33,7 @@ class Deliverer:
             for _ in range(MAX_DELIVERIES):
                 if not await self._deliver_some(document_digest):
                     break
+            await self._say_again_if_set_back(document_digest)
         except (Unavailable, Stalled) as error:
             self._failed(error)
         else:
@@ -50,11 +55,23 @@ class Deliverer:
         if reports:
             await self._store.transact(outbox.confirm, receipt.accepted)
             reached("after_delivered")
+        self._newest_seq = receipt.newest_seq
         if receipt.next_delivery_s:
             self._not_before = self._clock.monotonic() + receipt.next_delivery_s
             return False
         progress = bool(set(receipt.accepted) & {report.id for report in reports})
         return progress and await self._store.read(outbox.backlog) > 0
+
+    async def _say_again_if_set_back(self, document_digest: Digest | None) -> None:
+        """The backend goes by another report than our newest: it, or this machine, was restored from a backup."""
+        heard, now = self._newest_seq, self._clock.monotonic()
+        own, backlog = await self._store.read(lambda db: (outbox.seq(db), outbox.backlog(db)))
+        if heard is None or heard == own or backlog or now < self._say_again_at:
+            return
+        self._say_again_at = now + SAY_AGAIN_S
+        _log.warning("the backend knows another report as our newest, saying again what we are", own=own, known=heard)
+        await self._store.transact(outbox.say_again, heard, self._clock.now())
+        await self._deliver_some(document_digest)
 
     def _failed(self, error: Unavailable | Stalled) -> None:
         patience_s = error.retry_after_s if isinstance(error, Unavailable) else None

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from desired_state.names import Digest
+from desired_state.names import Digest, digest_of
 from desired_state.report import Report, Status
 from puller.store.moments import micros, moment
 
@@ -41,6 +41,17 @@ def put(db: sqlite3.Connection, report: Report, *, send: bool) -> None:
         body = zlib.compress(msgspec.json.encode(report), 1)
         db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (report.seq, report.id, body))
     beat(db, report.at)
+
+
+def say_again(db: sqlite3.Connection, above: int, at: datetime) -> None:
+    """Puts the status that was reported last into a report of its own, with a number above the backend's and ours."""
+    known = status(db)
+    if known is None:
+        return
+    number = max(seq(db), above) + 1
+    id_ = digest_of(f"{known.host}\n{number}\nagain {micros(at)}".encode())
+    report = Report(schema="towline.report/1", id=id_, host=known.host, seq=number, at=at, status=known)
+    put(db, report, send=True)
 
 
 def beat(db: sqlite3.Connection, at: datetime) -> None:

@@ -100,6 +100,16 @@ def test_what_is_answered_is_stored(database_url: str) -> None:
     assert at_the_door(database_url, work) == ((one.id,), one)
 
 
+def test_the_receipt_tells_which_report_counts(database_url: str) -> None:
+    """The number of the newest report that is gone by, also when an older one, or only a heartbeat, came."""
+
+    async def work(door: Door) -> list[int | None]:
+        sent = [a_beat(3), reporting(a_report(seq=7)), reporting(a_report(seq=5)), a_beat(5)]
+        return [(await door.ingest.submit("alpha", delivery)).newest_seq for delivery in sent]
+
+    assert at_the_door(database_url, work) == [0, 7, 7, 7]
+
+
 def test_whoever_sends_again_at_once_is_answered(database_url: str) -> None:
     """A host that sends the next report in the moment of its answer finds a writer, also when the last just ended."""
 

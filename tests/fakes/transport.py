@@ -42,13 +42,17 @@ class FakeSink:
     reports: dict[str, Report] = field(default_factory=dict)
     heartbeats: int = 0
     away: bool = False
+    newest: int | None = None
+    """What it goes by when its database was set back, or ours; None: it does not say."""
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         if self.away:
             raise Unavailable("POST https://backend.example: connection refused", retry_after_s=None)
         self.reports |= {report.id: report for report in delivery.reports}
         self.heartbeats += delivery.heartbeat is not None
-        return Receipt(accepted=tuple(report.id for report in delivery.reports))
+        if self.newest is not None:
+            self.newest = max([self.newest, *(report.seq for report in delivery.reports)])
+        return Receipt(accepted=tuple(report.id for report in delivery.reports), newest_seq=self.newest)
 
     async def close(self) -> None:
         return
