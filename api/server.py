@@ -7,6 +7,7 @@ loaded behind it meanwhile.
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from api.backend import Backend, open_backend
+from api.errors import Misconfigured
 from api.front import Front, Receive, Scope, Send
 from api.principal import SCHEDULE
 from api.services import tokens
@@ -81,6 +83,7 @@ class LateApp:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises Misconfigured, TryLater when it cannot start."""
+    must_be_free(settings)
     async with open_backend(settings) as backend:
         late = LateApp(backend)
         front = Front(late, lambda: backend.engine, lambda: backend.trusted.keys.exchange, tally=backend.tally)
@@ -103,6 +106,17 @@ async def serve(settings: Settings) -> None:
     _log.info("ended")
 
 
+def must_be_free(settings: Settings) -> None:
+    """Raises Misconfigured where somebody listens already: the server would share the port, and nobody would know."""
+    host, port = settings.server.host, settings.server.port
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise Misconfigured(f"server.host, server.port: cannot listen on {host} port {port}: {error.strerror}") from error
+
+
 def make_schedule(backend: Backend) -> "Schedule":
     """All timers of this process."""
     from api.schedule import Schedule  # noqa: PLC0415 - as late as the application
@@ -113,11 +127,32 @@ def make_schedule(backend: Backend) -> "Schedule":
     if settings.catalogue.is_code:
         source = source_of(settings)
         schedule.every(settings.catalogue.poll_s, "import", lambda: _import(backend, source))
-    schedule.every(settings.publish.poll_s, "publish", backend.publish)
+    publishing = Publishing(backend)
+    schedule.every(settings.publish.poll_s, "publish", publishing.publish)
     if backend.publisher.targets:
-        schedule.every(VERIFY_S, "verify", lambda: backend.publish(verify=True))
+        schedule.every(VERIFY_S, "verify", lambda: publishing.publish(verify=True))
     schedule.every(SWEEP_S, "sweep", lambda: sweep(backend.engine, settings.sweep, backend.now()))
     return schedule
+
+
+class Publishing:
+    """The publisher's timer, and what it said last: trouble that goes on is one line in the log, not one a tick."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._trouble = ""
+
+    async def publish(self, *, verify: bool = False) -> None:
+        """Publish what changed, and tell what came of it."""
+        done = await self._backend.publish(verify=verify)
+        if done.documents:
+            _log.info("published", documents=done.documents, unchanged=done.unchanged)
+        if done.trouble != self._trouble:
+            self._trouble = done.trouble
+            if done.trouble:
+                _log.warning("not everything is published", reason=done.trouble)
+            else:
+                _log.info("everything is published again")
 
 
 async def _import(backend: Backend, source: "CatalogueSource") -> None:

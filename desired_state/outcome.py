@@ -190,7 +190,7 @@ def _reconciling(e: Evidence) -> Verdict:
     if e.retrying:
         return "True", "RetryPending", "; ".join(e.retrying)
     if e.plan is not None and e.plan.steps:
-        return "True", "ChangesOutstanding", f"{len(e.plan.steps)} steps are outstanding"
+        return "True", "ChangesOutstanding", f"steps outstanding: {len(e.plan.steps)}"
     return "False", "NothingToDo", ""
 
 

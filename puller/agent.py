@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from puller.exits import ExitWatch
-from puller.leftovers import end_leftovers
-from puller.parts import Parts
-from puller.reconcile import PassEnd, Reconciler, Trigger
-from puller.scripts import LOOK_STEP, look_step
+from puller.calls.leftovers import end_leftovers
+from puller.calls.scripts import LOOK_STEP, look_step
+from puller.looking.exits import ExitWatch
+from puller.reconciling.parts import Parts
+from puller.reconciling.reconcile import PassEnd, Reconciler, Trigger
 from puller.supervision import notify, watchdog_period_s
 
 DEFAULT_INTERVAL_S = 60

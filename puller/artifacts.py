@@ -13,11 +13,11 @@ import structlog
 
 from desired_state.document import Artifact
 from desired_state.names import Digest
-from puller.download import Download, DownloadLimits, copy_bounded, file_digest
 from puller.durable_file import sync_folder
-from puller.http_client import HttpClient
 from puller.ports import Stalled, Unavailable
-from puller.signed_client import SignedClient
+from puller.transport.download import Download, DownloadLimits, copy_bounded, file_digest
+from puller.transport.http_client import HttpClient
+from puller.transport.signed_client import SignedClient
 
 LOCK_POLL_S = 0.1
 RESERVE_BYTES = 64 << 20

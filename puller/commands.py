@@ -58,7 +58,7 @@ def make_one_pass(paths: Paths, environ: Mapping[str, str], *, allow_removals: i
         return
 
     async def work() -> None:
-        from puller.reconcile import Reconciler  # noqa: PLC0415
+        from puller.reconciling.reconcile import Reconciler  # noqa: PLC0415
         from puller.wiring import open_parts  # noqa: PLC0415
 
         async with open_parts(settings, paths) as parts:
@@ -70,7 +70,7 @@ def make_one_pass(paths: Paths, environ: Mapping[str, str], *, allow_removals: i
 
 def make_plan(paths: Paths, environ: Mapping[str, str], *, as_json: bool) -> tuple[str, int]:
     """`plan`: text or JSON, and the exit code."""
-    from puller.reconcile import Reconciler  # noqa: PLC0415
+    from puller.reconciling.reconcile import Reconciler  # noqa: PLC0415
     from puller.wiring import open_parts  # noqa: PLC0415
 
     settings = load_settings(paths, environ)
@@ -116,7 +116,7 @@ def enrol_host(
 ) -> str:
     """`enroll`; what to tell."""
     from puller.enrolment import enrol, read_join_token, settings_before  # noqa: PLC0415
-    from puller.http_client import HttpClient  # noqa: PLC0415
+    from puller.transport.http_client import HttpClient  # noqa: PLC0415
 
     token = read_join_token(token_file)
     clock = SystemClock()

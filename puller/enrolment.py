@@ -19,12 +19,12 @@ from desired_state.enrolment import MAX_BYTES, EnrolmentAnswer, EnrolmentRefused
 from desired_state.request_signature import sign_request
 from desired_state.trust import Trust, TrustRefused, accept_trust
 from puller.durable_file import write_file
-from puller.http_client import Answer, HttpClient, shown
 from puller.identity import HostKeys, generate_keys, store_keys
 from puller.paths import Paths
 from puller.ports import Clock, Stalled, Unavailable
 from puller.settings import VARIABLE, Misconfigured, Settings, SourceSettings, load_settings, store_settings
-from puller.signed_client import clock_skew_s, detail
+from puller.transport.http_client import Answer, HttpClient, shown
+from puller.transport.signed_client import clock_skew_s, detail
 from puller.version import agent_version
 
 MAX_ANSWER_BYTES = 256 << 10

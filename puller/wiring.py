@@ -12,18 +12,18 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from desired_state.request_signature import shared_key
 from desired_state.trust import Trust
 from puller.bundles import Bundles
+from puller.calls.runner import ScriptRunner
 from puller.clock import SystemClock
-from puller.glance import HostGlance
-from puller.http_client import HttpClient
+from puller.looking.glance import HostGlance
+from puller.looking.proc import boot_id
 from puller.metrics import Metrics
-from puller.parts import Parts
 from puller.paths import Paths
 from puller.ports import Artifacts, Sink, Source, Stalled
-from puller.proc import boot_id
-from puller.runner import ScriptRunner
+from puller.reconciling.parts import Parts
 from puller.settings import Settings, SourceSettings
-from puller.signed_client import SignedClient
 from puller.store import open_store
+from puller.transport.http_client import HttpClient
+from puller.transport.signed_client import SignedClient
 from puller.trust_file import TrustFile
 from puller.version import agent_version
 
@@ -124,6 +124,6 @@ def _metrics(settings: Settings) -> Metrics | None:
 def _sink(settings: Settings, signed: SignedClient | None) -> Sink | None:
     if signed is None:
         return None
-    from puller.sink import BackendSink  # noqa: PLC0415
+    from puller.transport.sink import BackendSink  # noqa: PLC0415
 
     return BackendSink(signed, host=settings.host)

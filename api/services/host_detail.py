@@ -61,6 +61,11 @@ class HostDetail(Struct, frozen=True, kw_only=True):
         return sum(service.differences for service in self.services)
 
     @property
+    def drifted(self) -> bool:
+        """Whether it has been in its document, and differs from it since."""
+        return self.line.facts.said is not None and has_drifted(self.line.facts.said)
+
+    @property
     def sync_told(self) -> str:
         """The first axis in a few words."""
         said, published = self.line.facts.said, self.line.facts.published

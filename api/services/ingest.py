@@ -85,7 +85,6 @@ class Ingest:
         if len(self._writers) < self._max_writers:
             writer = asyncio.create_task(self._write())
             self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
         return await one.done
 
     async def drain(self) -> None:
@@ -97,16 +96,19 @@ class Ingest:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                try:
-                    await self._store(batch)
-                except TryLater as error:
-                    self._fail(batch, error)
-                except Exception as error:  # noqa: BLE001 - one delivery that cannot be stored must not fail the others
-                    await self._store_one_by_one(batch, error)
+                await self._write_batch(batch)
         finally:
-            # In the same breath as the last look at what waits: whoever was just answered and sends again must not
-            # take this writer for one that will come to it.
+            # In the same step that found nothing waiting: a callback comes later, and who submits in between would
+            # count on a writer that has ended, and wait for ever.
             self._writers.discard(asyncio.current_task())
+
+    async def _write_batch(self, batch: list[_Waiting]) -> None:
+        try:
+            await self._store(batch)
+        except TryLater as error:
+            self._fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - one delivery that cannot be stored must not fail the others
+            await self._store_one_by_one(batch, error)
 
     def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
         self._tally.deliveries["failed"] += len(batch)

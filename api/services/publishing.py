@@ -58,9 +58,17 @@ class Publication(Struct, frozen=True, kw_only=True):
     """Why nothing can be published yet; empty otherwise."""
 
     @property
+    def trouble(self) -> str:
+        """What does not stand where it should, and why; empty when everything does."""
+        hosts = [f"{host}: {reason}" for host, reason in sorted(self.refused.items())]
+        targets = [f"{one.target}: {one.problem}" for one in self.deliveries if one.problem]
+        told = [text for text in (self.waiting_for, *targets, *hosts[:10]) if text]
+        return "; ".join(told) + (f"; and {len(hosts) - 10} more hosts" if len(hosts) > 10 else "")
+
+    @property
     def complete(self) -> bool:
         """Whether everything that is declared stands everywhere it should."""
-        return not (self.refused or self.waiting_for or any(one.problem for one in self.deliveries))
+        return not self.trouble
 
 
 async def publish(engine: AsyncEngine, publisher: Publisher, *, verify: bool = False, wait_s: float = 0) -> Publication:

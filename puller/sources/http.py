@@ -1,9 +1,9 @@
 """Documents from the backend over HTTP: a signed, conditional GET."""
 
-from puller.http_client import Answer, shown
 from puller.ports import Fetched, Stalled, Unchanged
-from puller.signed_client import SignedClient, detail
 from puller.sources.published_tree import MAX_SOURCE_BYTES
+from puller.transport.http_client import Answer, shown
+from puller.transport.signed_client import SignedClient, detail
 
 
 class HttpSource:

@@ -18,9 +18,9 @@ from api.publish.directory import DirectoryTarget
 from api.publish.git import GitTarget
 from api.publish.target import TargetUnavailable, document_path
 from api.repositories import leases
-from api.services.delivering import deliver
+from api.services.delivering import Delivered, deliver
 from api.services.lease import LeaseLost, hold
-from api.services.publishing import _issue, publish
+from api.services.publishing import Publication, _issue, publish
 from tests.api.fleet_world import World, hosts, in_a_world, toy
 from tests.api.test_targets import files_on_branch
 
@@ -369,3 +369,13 @@ def test_a_full_disk_is_told_and_tried_again(database_url: str, tmp_path: Path) 
         return done.deliveries[0].problem, done.documents
 
     assert in_a_world(database_url, work) == ("cannot write to /full: No space left on device", 1)
+
+
+def test_trouble_names_places_and_hosts() -> None:
+    """One sentence for the log and for a person: what waits, which target, the first hosts and how many more."""
+    refused = {f"h{number:02}": "too large" for number in range(12)}
+    deliveries = (Delivered(target="git-1", problem="away"), Delivered(target="directory-1", files=2))
+    trouble = Publication(refused=refused, deliveries=deliveries).trouble
+    assert trouble == (
+        "git-1: away; " + "; ".join(f"h{number:02}: too large" for number in range(10)) + "; and 2 more hosts"
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from click.testing import CliRunner
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from api.backend import open_backend, open_engine
 from api.cli import main
@@ -22,7 +24,9 @@ from api.database import transaction
 from api.principal import COMMAND, Role
 from api.publish.target import document_path
 from api.schedule import Schedule
+from api.server import Publishing
 from api.services import tokens
+from api.services.publishing import Publication
 from tests.api.serve_process import settings_of
 from tests.api.signing import SigningHost
 from tests.servers.process import free_port
@@ -182,3 +186,35 @@ def test_a_plan_is_asked_of_a_running_backend(tmp_path: Path) -> None:
     assert [result.exit_code for result in results] == [2, 1]
     assert "beta  its first document: 0 steps" in results[0].output
     assert "401" in results[1].output
+
+
+def test_trouble_that_goes_on_is_told_once() -> None:
+    """Three ticks with the same trouble and one without: two lines."""
+    answers = [Publication(waiting_for="no keys")] * 3 + [Publication()]
+
+    class Backend:
+        """Publishes as the test says."""
+
+        async def publish(self, *, verify: bool) -> Publication:
+            """The next answer."""
+            return answers.pop(0)
+
+    async def work() -> None:
+        publishing = Publishing(Backend())  # type: ignore[arg-type]
+        for _ in range(4):
+            await publishing.publish()
+
+    with capture_logs() as lines:
+        asyncio.run(work())
+    assert [line["event"] for line in lines] == ["not everything is published", "everything is published again"]
+
+
+def test_a_second_backend_on_one_port_is_refused(tmp_path: Path) -> None:
+    """Who starts it twice is told; the two do not share the port in silence."""
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = taken.getsockname()[1]
+        config = tmp_path / "towline.toml"
+        config.write_text(f'[server]\nport = {port}\n[state]\nfolder = "{tmp_path}"\n')
+        ended = CliRunner().invoke(main, ["--config", str(config), "serve"])
+    assert 78 == ended.exit_code
+    assert f"cannot listen on 127.0.0.1 port {port}" in ended.output

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from puller.logs import configure_logs
 from puller.paths import Paths
-from puller.reconcile import Reconciler
+from puller.reconciling.reconcile import Reconciler
 from puller.settings import load_settings
 from puller.single_flight import SingleFlight
 from puller.wiring import open_parts

@@ -14,7 +14,7 @@ def good_host(world: World, port: int) -> Machine:
     """A host that converged on revision 1."""
     world.catalogue.write({"catalogue/services/cache.yaml": world.valkey_on("db-1", "cache", port)})
     machine = world.host("db-1")
-    machine.run("once")
+    world.converge(machine)
     world.until_standing("db-1", "converged")
     return machine
 
@@ -33,14 +33,14 @@ def test_a_package_without_the_program_is_undone_and_not_tried_again(world: Worl
     machine = good_host(world, port)
 
     world.declare(cache=world.valkey_on("db-1", "cache", port, package=wrong))
-    machine.run("once", accept=(2,))
+    world.converge(machine, ends=2)
 
     assert_rolled_back(world, machine, port, "has no bin/redis-server")
     tried = databases.journal(machine)
-    machine.run("once", accept=(2,))
+    world.converge(machine, ends=2)
     assert tried == databases.journal(machine)
     world.declare(cache=world.valkey_on("db-1", "cache", port, maxmemory="32mb"))
-    machine.run("once")
+    world.converge(machine)
     assert "Revision 3 applied and verified." == world.until_standing("db-1", "converged")
     assert "33554432" in (redis_ask(port, "CONFIG", "GET", "maxmemory") or "")
 

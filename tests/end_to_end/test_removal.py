@@ -13,7 +13,7 @@ def host_with(world: World, *services: str) -> tuple[Machine, dict[str, int]]:
     for name in services:
         world.catalogue.write({f"catalogue/services/{name}.yaml": world.valkey_on("db-1", name, ports[name])})
     machine = world.host("db-1", more="limits: {removals: 1, parallel: 2}\n")
-    machine.run("once")
+    world.converge(machine)
     world.until_standing("db-1", "converged")
     return machine, ports
 
@@ -25,14 +25,14 @@ def test_absent_keeps_the_data_and_purge_deletes_it(world: World) -> None:
     assert "OK" == redis_ask(ports["cache"], "SET", "order", "4711")
 
     world.declare(cache=world.valkey_on("db-1", "cache", ports["cache"], state="absent"))
-    machine.run("once")
+    world.converge(machine)
 
     assert (None, None) == (machine.pid("cache"), redis_ask(ports["cache"], "PING"))
     assert b"order" in (home / "data" / "dump.rdb").read_bytes()
     assert not (home / "etc" / "redis.conf").exists()
     world.until_standing("db-1", "converged")
     world.declare(cache=world.valkey_on("db-1", "cache", ports["cache"], state="absent", purge=True))
-    machine.run("once")
+    world.converge(machine)
     assert not (home / "data").exists()
     world.until_standing("db-1", "converged")
 
@@ -44,7 +44,7 @@ def test_taking_the_file_away_removes_nothing(world: World) -> None:
 
     world.catalogue.remove("catalogue/services/queue.yaml")
     world.publish()
-    machine.run("once")
+    world.converge(machine)
 
     assert (before, "PONG") == (machine.pid("queue"), redis_ask(ports["queue"], "PING"))
     assert "Revision 2 applied and verified." == world.until_standing("db-1", "converged")
@@ -59,7 +59,7 @@ def test_more_removals_than_the_limit_wait_for_the_word_of_a_person(world: World
     confirm = "towline-puller once --allow-removals 2"
 
     world.declare(**{name: world.valkey_on("db-1", name, port, state="absent") for name, port in ports.items()})
-    machine.run("once", accept=(2,))
+    world.converge(machine, ends=2)
 
     assert pids == [machine.pid(name) for name in ports]
     assert f"confirm on it with: {confirm}" in machine.run("status", accept=(2,))

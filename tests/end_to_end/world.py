@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.end_to_end import databases
 from tests.end_to_end.demo.backend import Backend
 from tests.end_to_end.demo.catalogue import CatalogueFolder, bare_repository, service
 from tests.end_to_end.demo.catalogue import host as host_entry
@@ -108,6 +109,21 @@ class World:
         invitation = self.backend.ask(f"/v1/hosts/{name}/invitation", method="POST", body={})
         machine.use_token(invitation["join_token"])
         return machine
+
+    def converge(self, machine: Machine, *, ends: int = 0) -> None:
+        """Makes passes until one has had the newest document; it must end with this exit code.
+
+        The backend answers polls from what it looked up at most half a second ago.
+        """
+        newest = self.backend.revision(machine.name)
+
+        def behind() -> str | None:
+            machine.run("once", accept=(0, 1, 2))
+            found = databases.status(machine).get("accepted_revision")
+            return None if found == newest else f"revision {found} is accepted, not {newest}"
+
+        self.until(f"{machine.name} has revision {newest}", behind)
+        machine.run("status", accept=(ends,))
 
     def declare_host(self, name: str, *, more: str = "") -> None:
         """Writes the entry of a host."""

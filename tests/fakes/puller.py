@@ -17,9 +17,9 @@ from desired_state.document import Artifact, Package, Service
 from desired_state.names import digest_of
 from desired_state.report import Condition, Status
 from puller.bundles import Bundles
-from puller.parts import Parts
 from puller.paths import Paths
-from puller.reconcile import PassEnd, Reconciler
+from puller.reconciling.parts import Parts
+from puller.reconciling.reconcile import PassEnd, Reconciler
 from puller.store import Store, open_store
 from puller.trust_file import TrustFile
 from tests.core.publisher import HOST, note_of, trust_note

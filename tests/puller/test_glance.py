@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from desired_state.observed import Identity, Observation
-from puller import listening
-from puller.exits import ExitWatch
-from puller.glance import HostGlance
-from puller.listening import listening_ports
-from puller.proc import boot_id, start_time
-from puller.watched_files import WatchedFiles
+from puller.looking import listening
+from puller.looking.exits import ExitWatch
+from puller.looking.glance import HostGlance
+from puller.looking.listening import listening_ports
+from puller.looking.proc import boot_id, start_time
+from puller.looking.watched_files import WatchedFiles
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -165,3 +165,40 @@ def test_a_service_that_is_watched_no_more_is_forgotten(child: "subprocess.Popen
         return ended, len(os.listdir("/proc/self/fd")) - before
 
     assert ([], 0) == asyncio.run(watch())
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A systemctl that answers what a file says, and counts how often it was asked."""
+    answer, asked, program = tmp_path / "answer", tmp_path / "asked", tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>{asked}\ncat {answer}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return answer
+
+
+def unit(name: str, state: str = "active", pid: int = 7) -> str:
+    return f"Id={name}\nActiveState={state}\nSubState=running\nMainPID={pid}\n"
+
+
+def test_all_units_are_one_question(systemctl: Path) -> None:
+    """systemd is asked once for every unit without a process to look at; a unit whose state changed is different."""
+    one, two = seen(unit="one.service"), Observation(service="two", state="running", seen_at=NOW, unit="two.service")
+
+    async def look() -> list[frozenset[str]]:
+        glance = HostGlance()
+        told = []
+        for state in ("active", "active", "failed"):
+            systemctl.write_text(unit("one.service") + "\n" + unit("two.service", state))  # noqa: ASYNC240
+            told.append(await glance.different([one, two]))
+        return told
+
+    assert [frozenset({"one", "two"}), frozenset(), frozenset({"two"})] == asyncio.run(look())
+    assert 3 == len((systemctl.parent / "asked").read_text().splitlines())
+
+
+def test_a_unit_with_a_process_needs_no_question(systemctl: Path, child: "subprocess.Popen[bytes]") -> None:
+    """Where the process is known it is looked at, and systemd is left alone."""
+    assert not looks_different(HostGlance(), seen(unit="one.service", identity=identity(child.pid)))
+    assert not (systemctl.parent / "asked").exists()

@@ -185,3 +185,35 @@ def test_programs_nobody_speaks_of_make_room(tmp_path: Path) -> None:
         assert {new.digest, p.bundle.digest} == p.artifacts.used
 
     on_a_host(tmp_path, story)
+
+
+def test_a_script_is_asked_when_its_answer_is_old(tmp_path: Path) -> None:
+    """A look in process stands in for the script until the health interval is over."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one", health={"interval_s": 150}))
+        await p.run_pass()
+        p.host.looks.clear()
+        looks = []
+        for _ in range(6):
+            end = await p.run_pass()
+            looks.append((len(p.host.looks), end.status.services[0].observation.by))
+        by_glance, by_script = "glance", "script"
+        assert [(0, by_glance), (0, by_glance), (1, by_script), (1, by_glance), (1, by_glance), (2, by_script)] == looks
+
+    on_a_host(tmp_path, story)
+
+
+def test_a_degraded_service_is_asked_each_time(tmp_path: Path) -> None:
+    """Only a script can tell that a service is whole again."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one", health={"interval_s": 3600}))
+        await p.run_pass()
+        p.host.service("one").state = "degraded"
+        p.host.service("one").pid = 4242
+        assert "degraded" == (await p.run_pass()).status.health
+        p.host.service("one").state = "running"
+        assert "healthy" == (await p.run_pass()).status.health
+
+    on_a_host(tmp_path, story)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from desired_state.contract import Verb
+from puller.calls.runner import MAX_STDERR, MAX_STDOUT, ScriptRunner
 from puller.ports import Call, Ended
-from puller.runner import MAX_STDERR, MAX_STDOUT, ScriptRunner
 
 PATH = os.environ["PATH"]
 

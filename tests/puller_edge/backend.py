@@ -1,7 +1,7 @@
 """The signing side of a host, and the checking side of a backend, for tests."""
 
-from puller.http_client import HttpClient
-from puller.signed_client import SignedClient
+from puller.transport.http_client import HttpClient
+from puller.transport.signed_client import SignedClient
 from tests.puller_edge.clock import FakeClock
 
 HOST = "web-1.example"

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from puller.http_client import Deadlines, HttpClient
+from puller.transport.http_client import Deadlines, HttpClient
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.clock import FakeClock
 

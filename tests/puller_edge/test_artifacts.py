@@ -13,9 +13,9 @@ import pytest
 from desired_state.document import Artifact
 from desired_state.names import digest_of
 from puller.artifacts import ArtifactStore
-from puller.download import DownloadLimits
-from puller.http_client import HttpClient
 from puller.ports import Stalled, Unavailable
+from puller.transport.download import DownloadLimits
+from puller.transport.http_client import HttpClient
 from tests.puller_edge.backend import signed
 from tests.puller_edge.clock import FakeClock
 from tests.puller_edge.conftest import raised, with_client

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from puller.http_client import Deadlines, HttpClient, shown
 from puller.ports import Stalled, Unavailable
+from puller.transport.http_client import Deadlines, HttpClient, shown
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.clock import FakeClock
 from tests.puller_edge.conftest import raised, with_client

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from desired_state.report import Delivery, Heartbeat, Receipt
-from puller.http_client import HttpClient
 from puller.ports import Fetched, Stalled, Unavailable, Unchanged
-from puller.sink import BackendSink
 from puller.sources.http import HttpSource
 from puller.sources.published_tree import MAX_SOURCE_BYTES
+from puller.transport.http_client import HttpClient
+from puller.transport.sink import BackendSink
 from tests.puller_edge.backend import HOST, signed
 from tests.puller_edge.clock import FakeClock
 from tests.puller_edge.conftest import raised, with_client

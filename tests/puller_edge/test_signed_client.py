@@ -3,8 +3,8 @@
 import pytest
 
 from desired_state.request_signature import RequestRefused, check_request
-from puller.http_client import Answer, HttpClient
 from puller.ports import Stalled, Unavailable
+from puller.transport.http_client import Answer, HttpClient
 from tests.puller_edge.backend import HOST, KEY, signed
 from tests.puller_edge.clock import FakeClock
 from tests.puller_edge.conftest import raised, with_client

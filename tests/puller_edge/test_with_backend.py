@@ -18,10 +18,10 @@ from desired_state.report import Delivery, Heartbeat
 from puller.bundles import Bundles
 from puller.clock import SystemClock
 from puller.enrolment import enrol
-from puller.http_client import HttpClient
 from puller.paths import Paths
 from puller.ports import Fetched, Stalled, Unchanged
 from puller.settings import load_settings
+from puller.transport.http_client import HttpClient
 from puller.trust_file import read_trust
 from puller.wiring import open_parts
 from tests.api.test_serve import Running, running

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from desired_state.request_signature import sign_request
-from puller.http_client import Answer, HttpClient, shown
 from puller.ports import Clock, Stalled
+from puller.transport.http_client import Answer, HttpClient, shown
 
 REUSE_S = 120
 """How long a GET's signature is used again; the backend takes them for 300 s, so clocks may differ by the rest."""

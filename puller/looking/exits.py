@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from desired_state.names import ServiceName
 from desired_state.observed import Identity
-from puller.proc import start_time
+from puller.looking.proc import start_time
 
 
 class ExitWatch:

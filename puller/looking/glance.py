@@ -10,9 +10,9 @@ import structlog
 
 from desired_state.names import ServiceName
 from desired_state.observed import Observation
-from puller.listening import listening_ports
-from puller.proc import boot_id, start_time
-from puller.watched_files import WatchedFiles
+from puller.looking.listening import listening_ports
+from puller.looking.proc import boot_id, start_time
+from puller.looking.watched_files import WatchedFiles
 
 SYSTEMCTL_TIMEOUT_S = 10.0
 _log = structlog.get_logger("towline.glance")

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from desired_state.report import Status, StepResult
 from puller.crash_points import reached
-from puller.findings import Findings
-from puller.parts import Parts
-from puller.reporting import report_of, says_the_same, status_of
+from puller.reconciling.findings import Findings
+from puller.reconciling.parts import Parts
+from puller.reconciling.reporting import report_of, says_the_same, status_of
 from puller.store import documents, inventory, journal, modes, outbox, waits
 
 
@@ -34,7 +34,7 @@ async def record(parts: Parts, findings: Findings) -> Recorded:
 
 
 def _write(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Recorded:
-    status = status_of(findings.evidence(), findings.known.status, about=_about(db, parts, findings))
+    status = status_of(findings.evidence(), findings.known.status, about=about(db, parts, findings))
     _write_looks(db, findings)
     for service, wait in findings.waits.items():
         if wait != findings.known.waits.get(service):
@@ -81,7 +81,8 @@ def _mark_good(db: sqlite3.Connection, findings: Findings, status: Status) -> bo
     return True
 
 
-def _about(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Status:
+def about(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Status:
+    """The fields of a status that do not follow from what was found."""
     ratchet = documents.ratchet(db)
     return Status(
         host=parts.host,

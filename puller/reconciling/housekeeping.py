@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 
 from desired_state.acceptance import Accepted
-from puller.parts import Parts
+from puller.reconciling.parts import Parts
 
 KEEP_UNUSED_BYTES = 1 << 30
 """So much of earlier programs stays, for a way back without a download."""

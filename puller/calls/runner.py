@@ -10,11 +10,11 @@ import signal
 import time
 from pathlib import Path
 
+from puller.calls.leftovers import end_leftovers
+from puller.calls.output import Output
+from puller.calls.process import Process, spawn
 from puller.crash_points import reached
-from puller.leftovers import end_leftovers
-from puller.output import Output
 from puller.ports import Call, Ended, Unavailable
-from puller.process import Process, spawn
 
 KEEPER = Path(__file__).with_name("keeper.sh")
 GRACE_S = 11.0

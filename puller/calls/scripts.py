@@ -14,10 +14,10 @@ from desired_state.names import Digest, Kind, ServiceName
 from desired_state.observed import Observation
 from desired_state.record import Recorded
 from puller.bundles import Bundle, BundleDamaged, check_bundle
-from puller.environment import environment
-from puller.parts import Parts
+from puller.calls.environment import environment
 from puller.paths import Paths
 from puller.ports import Call, Clock, Runner
+from puller.reconciling.parts import Parts
 
 DEFAULT_TIMEOUT_S = 60
 LOOK_STEP = "look"

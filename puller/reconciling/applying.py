@@ -17,12 +17,12 @@ from desired_state.record import Record, Recorded
 from desired_state.report import StepOutcome, StepResult
 from desired_state.retry import Next, after_failure
 from desired_state.step import Step
-from puller import backoff
 from puller.bundles import BundleDamaged
+from puller.calls.scripts import AS_APPLIED, Scripts, as_applied
 from puller.crash_points import reached
-from puller.parts import Parts
 from puller.ports import Call, Ended, Stalled, Unavailable
-from puller.scripts import AS_APPLIED, Scripts, as_applied
+from puller.reconciling import backoff
+from puller.reconciling.parts import Parts
 from puller.store import Store, journal
 from puller.store.journal import Journalled, OpenRun
 from puller.store.waits import Waits

@@ -1,12 +1,12 @@
 """After a crash: what became of the steps that an earlier puller started. Nothing is run here, and nothing assumed."""
 
 from desired_state.acceptance import Accepted
-from puller.applying import Applier, lose
-from puller.findings import Findings
-from puller.intake import Intake
-from puller.parts import Parts
+from puller.calls.scripts import ScriptShelf
 from puller.ports import Call, Stalled, Unavailable
-from puller.scripts import ScriptShelf
+from puller.reconciling.applying import Applier, lose
+from puller.reconciling.findings import Findings
+from puller.reconciling.intake import Intake
+from puller.reconciling.parts import Parts
 from puller.store.journal import Journalled
 
 

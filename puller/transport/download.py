@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from desired_state.document import Artifact
 from desired_state.names import Digest
-from puller.http_client import MAX_REDIRECTS, HttpClient, shown
 from puller.ports import Stalled, Unavailable
-from puller.signed_client import SignedClient
+from puller.transport.http_client import MAX_REDIRECTS, HttpClient, shown
+from puller.transport.signed_client import SignedClient
 
 _log = structlog.get_logger("towline.artifacts")
 

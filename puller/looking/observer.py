@@ -10,8 +10,8 @@ from desired_state.document import Document, Health, Service
 from desired_state.names import ServiceName
 from desired_state.observed import Observation, Observed
 from desired_state.record import Record
+from puller.calls.scripts import Scripts, as_applied
 from puller.ports import Clock, Glance
-from puller.scripts import Scripts, as_applied
 
 LOOKS_AT_ONCE = 4
 _CHEAP = frozenset({"running", "stopped", "absent"})

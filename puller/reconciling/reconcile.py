@@ -18,21 +18,22 @@ from desired_state.progress import after_look
 from desired_state.report import Status
 from desired_state.retry import MAX_ATTEMPTS, Next
 from desired_state.step import Step
-from puller import backoff
-from puller.applying import Applier, may_run
+from puller.calls.scripts import Scripts, ScriptShelf
 from puller.crash_points import reached
-from puller.delivery import Deliverer
-from puller.findings import Findings
-from puller.housekeeping import forget_unused
-from puller.intake import Intake
+from puller.looking.observer import Observer
 from puller.metrics import PassNumbers
-from puller.modes import allowed
-from puller.observer import Observer
-from puller.parts import Parts
 from puller.ports import Stalled, Unavailable
-from puller.recording import Recorded, record
-from puller.recovery import recover
-from puller.scripts import Scripts, ScriptShelf
+from puller.reconciling import backoff
+from puller.reconciling.applying import Applier, may_run
+from puller.reconciling.delivery import Deliverer
+from puller.reconciling.findings import Findings
+from puller.reconciling.housekeeping import forget_unused
+from puller.reconciling.intake import Intake
+from puller.reconciling.interim import in_touch
+from puller.reconciling.modes import allowed
+from puller.reconciling.parts import Parts
+from puller.reconciling.recording import Recorded, record
+from puller.reconciling.recovery import recover
 from puller.store import documents, outbox, waits
 from puller.store.documents import BadRevision
 from puller.store.journal import OpenRun
@@ -223,7 +224,8 @@ class Reconciler:
             record=findings.record,
             waits=findings.waits,
         )
-        await applier.apply(steps)
+        async with in_touch(self._parts, findings, self._deliverer):
+            await applier.apply(steps)
         findings.failures += applier.failures
         self._slow_repairs(findings, accepted, applier.done)
         await self._look(findings, accepted, scripts, *steps)

@@ -9,10 +9,10 @@ from desired_state.observed import Observed
 from desired_state.outcome import Evidence
 from desired_state.record import Record
 from desired_state.step import Plan
-from puller import backoff
-from puller.applying import Failure
-from puller.intake import Taken
-from puller.modes import Allowed
+from puller.reconciling import backoff
+from puller.reconciling.applying import Failure
+from puller.reconciling.intake import Taken
+from puller.reconciling.modes import Allowed
 from puller.store.journal import OpenRun
 from puller.store.snapshot import Snapshot
 from puller.store.waits import Wait, Waits

@@ -3,9 +3,9 @@
 import msgspec
 
 from desired_state.report import Delivery, Receipt
-from puller.http_client import Answer, shown
 from puller.ports import Stalled, Unavailable
-from puller.signed_client import SignedClient, detail
+from puller.transport.http_client import Answer, shown
+from puller.transport.signed_client import SignedClient, detail
 
 MAX_RECEIPT_BYTES = 64 << 10
 

@@ -1,0 +1,1 @@
+"""One pass, stage by stage: `reconcile` reads top to bottom and names them."""
