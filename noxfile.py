@@ -21,7 +21,16 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 DEBIAN_PACKAGES = ROOT / ".ci" / "debian-packages.txt"
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-TYPED = ["noxfile.py", ".ci", "tests/conftest.py", "tests/servers", "tests/packaging", "tests/docs", "tests/bench"]
+TYPED = [
+    "noxfile.py",
+    ".ci",
+    "tests/conftest.py",
+    "tests/servers",
+    "tests/packaging",
+    "tests/docs",
+    "tests/bench",
+    "tests/end_to_end",
+]
 
 
 @nox.session

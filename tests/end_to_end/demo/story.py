@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tests.middleware.packages import (
 )
 
 from . import shop
-from .backend import Backend, own_environment
+from .backend import Backend
 from .catalogue import CatalogueRepository, bare_repository
+from .commands import own_environment
 from .looks import Looks
 from .machine import Machine
 from .narrator import Narrator, WentWrong
@@ -26,7 +28,7 @@ from .processes import Processes, identity
 from .shop import HOSTS, PORTS
 from .wire import free_ports, redis_ask
 
-MAKERS = {
+MAKERS: dict[str, Callable[[], Package]] = {
     "valkey": valkey_archive,
     "redis": redis_archive,
     "nginx": nginx_archive,
