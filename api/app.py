@@ -33,13 +33,13 @@ from api.controllers import (
     tokens,
     trust,
 )
-from api.guard import permitted, require_permissions
-from api.openapi import StructSchemas
 from api.pages.serving import PAGE_EXCEPTION_HANDLERS
 from api.principal import Permission, Principal
-from api.security_headers import add_security_headers
 from api.settings import Settings
-from api.strict_request import MAX_BODY_BYTES, StrictRequest
+from api.web.guard import permitted, require_permissions
+from api.web.openapi import StructSchemas
+from api.web.security_headers import add_security_headers
+from api.web.strict_request import MAX_BODY_BYTES, StrictRequest
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *artifacts.ROUTES,

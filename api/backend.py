@@ -23,7 +23,7 @@ from api.services.publishing import Publication, Publisher, publish
 from api.services.trust import Trusted
 from api.settings import Settings
 from api.tally import Tally
-from api.throttle import Throttle
+from api.web.throttle import Throttle
 
 Now = Callable[[], datetime]
 

@@ -28,7 +28,7 @@ from api.settings import Settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
-    from api.catalogue_source import CatalogueSource
+    from api.as_code.catalogue_source import CatalogueSource
     from api.schedule import Schedule
 
 VERIFY_S = 300

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from api.as_code.catalogue_source import FolderSource
 from api.backend import open_backend
-from api.catalogue_source import FolderSource
 from api.cli._running import line_of, run, settings_of
 from api.principal import COMMAND
 from api.services.importing import Imported, import_catalogue, source_of

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from api.as_code.catalogue_files import file_of, write_entry
 from api.backend import open_engine, utc_now
-from api.catalogue_files import file_of, write_entry
 from api.cli._running import line_of, run, settings_of
 from api.publish.artifacts import ArtifactStore, chunks_of
 from api.reading import Unreadable, read

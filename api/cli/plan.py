@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from api.as_code.catalogue_source import FolderSource, Tree
 from api.backend import open_engine, utc_now
-from api.catalogue_source import FolderSource, Tree
 from api.cli._running import run, settings_of
-from api.fleet_plan import FleetPlan
-from api.plan_client import ask
-from api.plan_text import as_markdown, as_text
+from api.plans.fleet_plan import FleetPlan
+from api.plans.plan_client import ask
+from api.plans.plan_text import as_markdown, as_text
 from api.publish.bundle import read_scripts, shipped_folder
 from api.services.importing import judge
 from api.services.planning import plan_tree

@@ -12,10 +12,10 @@ from msgspec import Meta, Struct
 from api.backend import Backend
 from api.controllers.bounds import PathHost
 from api.errors import Forbidden
-from api.guard import request_target
 from api.principal import Permission, Principal
 from api.services import enrolment, hosts
 from api.services.enrolment import Invitation
+from api.web.guard import request_target
 from desired_state.enrolment import EnrolmentAnswer, SourceSettings
 from desired_state.names import Text, Timestamp
 

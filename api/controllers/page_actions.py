@@ -15,8 +15,8 @@ from api.pages.serving import own_path, page, see
 from api.principal import Permission, Principal
 from api.services import enrolment, hosts, sessions
 from api.services.fleet import waiting_hosts
-from api.session_cookie import no_cookie, session_cookie, session_secret
-from api.throttle import TooManyFailures
+from api.web.session_cookie import no_cookie, session_cookie, session_secret
+from api.web.throttle import TooManyFailures
 from desired_state.names import HostName
 
 LONGEST_H = 24 * 31

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from api.backend import Backend
 from api.errors import Invalid
-from api.fleet_plan import FleetPlan
+from api.plans.fleet_plan import FleetPlan
 from api.principal import Permission
 from api.reading import Unreadable, read_json
 from api.services.planning import plan_files

@@ -14,7 +14,7 @@ from api.errors import Forbidden, Unauthenticated
 from api.principal import Permission, Principal, Role
 from api.services import sessions
 from api.services.sessions import NewSession
-from api.session_cookie import no_cookie, session_cookie, session_secret
+from api.web.session_cookie import no_cookie, session_cookie, session_secret
 
 
 class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from api.backend import Backend
 from api.errors import Refused, TryLater, Unauthenticated
 from api.pages.rendering import render
 from api.principal import ANONYMOUS, Principal
-from api.problem_details import EXCEPTION_HANDLERS
+from api.web.problem_details import EXCEPTION_HANDLERS
 
 DONE = {
     "suspended": "Suspended. The host takes it up with its next document.",

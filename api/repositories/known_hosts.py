@@ -4,9 +4,9 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.fleet_plan import Known
 from api.models import host_document, host_status
 from api.moments import moment
+from api.plans.fleet_plan import Known
 from desired_state.document import Document
 from desired_state.names import HostName
 from desired_state.note import parse_note

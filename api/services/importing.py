@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.catalogue_files import FOLDER, CatalogueRead, read_catalogue
-from api.catalogue_source import SCRIPTS, CatalogueSource, FolderSource, GitSource, Tree
+from api.as_code.catalogue_files import FOLDER, CatalogueRead, read_catalogue
+from api.as_code.catalogue_source import SCRIPTS, CatalogueSource, FolderSource, GitSource, Tree
 from api.database import snapshot, transaction
 from api.errors import Misconfigured
 from api.git_access import access_of

@@ -7,9 +7,9 @@ from datetime import datetime
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.catalogue_source import SCRIPTS, Tree
+from api.as_code.catalogue_source import SCRIPTS, Tree
 from api.database import snapshot
-from api.fleet_plan import FleetPlan, plan_fleet
+from api.plans.fleet_plan import FleetPlan, plan_fleet
 from api.publish.bundle import Scripts, make_bundle, merge_scripts
 from api.repositories import catalogue, known_hosts, publications
 from api.services.importing import Judged, judge_with, scripts_of

@@ -8,8 +8,8 @@ from litestar.exceptions import ImproperlyConfiguredException
 
 from api.app import create_app
 from api.principal import PERMISSIONS_OF, Permission, Role
-from api.session_cookie import CSRF_HEADER
 from api.settings import Settings
+from api.web.session_cookie import CSRF_HEADER
 from tests.api.house import Answer, House
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}

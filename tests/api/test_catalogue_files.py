@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.catalogue_files import file_of, read_catalogue, read_entry, write_entry
-from api.yaml_values import MAX_BYTES, read_yaml
+from api.as_code.catalogue_files import file_of, read_catalogue, read_entry, write_entry
+from api.as_code.yaml_values import MAX_BYTES, read_yaml
 from desired_state.catalogue import Entry, HostEntry, PackageEntry, Placement, Problem, ServiceEntry
 
 CASES = sorted((Path(__file__).parent / "catalogue_cases").glob("*.yaml"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.catalogue_source import CatalogueSource, FolderSource, GitSource
+from api.as_code.catalogue_source import CatalogueSource, FolderSource, GitSource
 from api.database import make_engine
 from api.errors import TryLater
 from api.git_access import GitAccess

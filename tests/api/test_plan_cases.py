@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from api.catalogue_files import read_catalogue
-from api.fleet_plan import FleetPlan, Known, plan_fleet
-from api.plan_text import as_markdown, as_text
+from api.as_code.catalogue_files import read_catalogue
+from api.plans.fleet_plan import FleetPlan, Known, plan_fleet
+from api.plans.plan_text import as_markdown, as_text
 from desired_state.contract import KindMeta
 from desired_state.document import Artifact, Document, Origin
 from desired_state.observed import Observation, Seen

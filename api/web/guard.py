@@ -14,7 +14,7 @@ from api.backend import Backend
 from api.errors import Forbidden, Unauthenticated
 from api.principal import ANONYMOUS, Permission, Principal, host_principal
 from api.services import enrolment, sessions, tokens
-from api.session_cookie import check_unsafe, session_secret
+from api.web.session_cookie import check_unsafe, session_secret
 
 _OPT = "permission"
 _FOR_HOSTS = frozenset({Permission.HOST, Permission.ARTIFACTS_READ})

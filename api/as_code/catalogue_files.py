@@ -12,9 +12,9 @@ import msgspec
 import yaml
 from msgspec import Struct, structs
 
+from api.as_code.yaml_values import Text, read_yaml
 from api.reading import Unreadable, read
 from api.services.catalogue import Declared, key_of, whole
-from api.yaml_values import Text, read_yaml
 from desired_state.catalogue import Catalogue, Entry, HostEntry, PackageEntry, Problem, ServiceEntry
 
 FOLDER = "catalogue/"

@@ -6,7 +6,7 @@ obeyed: no control character reaches a terminal, no markup a page.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from api.fleet_plan import FleetPlan, HostPlan
+from api.plans.fleet_plan import FleetPlan, HostPlan
 from desired_state.catalogue import Problem
 from desired_state.step import Step
 

@@ -8,7 +8,7 @@ import httpx2 as httpx
 import msgspec
 
 from api.errors import Refused, TryLater
-from api.fleet_plan import FleetPlan
+from api.plans.fleet_plan import FleetPlan
 from desired_state.contract import KindMeta
 
 TIMEOUT_S = 120.0

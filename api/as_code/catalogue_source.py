@@ -9,7 +9,7 @@ import pygit2
 from msgspec import Struct
 from pygit2.enums import FileMode
 
-from api.catalogue_files import FOLDER
+from api.as_code.catalogue_files import FOLDER
 from api.errors import TryLater
 from api.git_access import GitAccess, GitRefused, GitUnavailable, explain, remote_of, using
 from api.publish.git import own_repository
