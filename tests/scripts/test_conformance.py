@@ -317,10 +317,11 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Until told to end."""
         while not self.over.is_set():
-            for path in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
+            pids = [name for name in os.listdir("/proc") if name.isdigit()]
+            for path in (Path("/proc", pid, file) for pid in pids for file in ("cmdline", "environ")):
                 try:
                     held = path.read_bytes()
-                except OSError:
+                except OSError:  # gone meanwhile
                     continue
                 self.seen += [str(path) for secret in self.secrets if secret in held]
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -97,8 +98,12 @@ def test_a_proxy_hands_on(folder: Path) -> None:
     service.do("install", "configure", "start")
     assert (200, "from behind") == get(service)
     behind.do("stop")
-    said = service.status()
-    assert (190, True) == (said.code, "answers HTTP 502" in said.reason)
+    with socket.socket() as nobody:
+        # Bound and not listening: whoever connects is refused, and no other test gets this port meanwhile.
+        nobody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        nobody.bind(("127.0.0.1", int(behind.parameters["port"])))
+        said = service.status()
+    assert (190, True) == (said.code, "answers HTTP 502" in said.reason), said.reason
 
 
 def test_extra_directives(folder: Path) -> None:
