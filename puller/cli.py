@@ -167,11 +167,21 @@ def _guarded(command: Any) -> Any:
         click.echo(f"towline-puller: {error}", err=True)
         sys.exit(1)
     except sqlite3.DatabaseError as error:
-        click.echo(f"towline-puller: the database of this host cannot be used ({error}): enrol it again", err=True)
+        click.echo(f"towline-puller: the database of this host cannot be used ({error}): {_mend(error)}", err=True)
         sys.exit(EXIT_DAMAGED)
     except PermissionError as error:
         click.echo(f"towline-puller: {error.filename}: {error.strerror}: run it as the user who owns it", err=True)
         sys.exit(1)
+
+
+def _mend(error: sqlite3.DatabaseError) -> str:
+    """What to do: a full disk damages nothing, and nobody should lose the record for it."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "is the disk full or read-only? Put that right and try again"
+    return (
+        "move state/towline.db and the files beside it away and start again; the document is fetched anew, and every "
+        "service is installed anew, with a restart"
+    )
 
 
 if __name__ == "__main__":
