@@ -24,6 +24,8 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 . "${here:-./}agent/token.sh"
 # shellcheck source=agent/judge.sh
 . "${here:-./}agent/judge.sh"
+# shellcheck source=agent/web.sh
+. "${here:-./}agent/web.sh"
 # shellcheck source=agent/fetch.sh
 . "${here:-./}agent/fetch.sh"
 # shellcheck source=agent/install.sh
