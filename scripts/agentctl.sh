@@ -16,6 +16,8 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 . "${here:-./}agent/cron.sh"
 # shellcheck source=agent/alive.sh
 . "${here:-./}agent/alive.sh"
+# shellcheck source=agent/healing.sh
+. "${here:-./}agent/healing.sh"
 # shellcheck source=agent/trial.sh
 . "${here:-./}agent/trial.sh"
 # shellcheck source=agent/token.sh
