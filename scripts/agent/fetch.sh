@@ -13,7 +13,9 @@ fetch_archive() {
       http://* | https://*) ! fetch_web "$base" || return 0 ;;
       *) ! fetch_folder "$base" || return 0 ;;
     esac
-    [[ -z $REPLY ]] || tried+=("$(shown "$base"): $REPLY") && note "$(shown "$base"): $REPLY"
+    [[ -n $REPLY ]] || continue
+    tried+=("$(shown "$base"): $REPLY")
+    note "$(shown "$base"): $REPLY"
   done
   ((${#tried[@]})) || tried=('nowhere')
   printf -v base '; %s' "${tried[@]}"
@@ -80,6 +82,7 @@ download() {
     now=$(part_bytes) said=$(tr -d '\0' <"$part.said") && unlink "$part.said"
     ((size == 0 || now <= size)) || { unlink "$part" && REPLY="REFUSED: sends more than the $size bytes that the token names" && return 1; }
     ((code)) || return 0
+    ((now)) || [[ ! -e $part ]] || unlink "$part" # wget makes it before it asks
     if is_about_certificates "$said" && [[ -n $CA_FILE ]]; then CA_FILE='' && continue; fi
     another_try_helps || return 1
     if ((now > most)); then most=$now pause=1 without=0; else without+=1; fi

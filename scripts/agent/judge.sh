@@ -101,11 +101,15 @@ mount_options() { # mount_options PATH -> REPLY: those of the file system that i
   done <"${MOUNTS:-/proc/self/mounts}"
 }
 
-free_kib() { REPLY=$(df -Pk -- "$1" | sed -n '2s/^.* \([0-9][0-9]*\) *[0-9-]*% .*$/\1/p') && [[ -n $REPLY ]] || REPLY=0; }
+free_kib() { free_of avail "$1"; }
 free_inodes() { # -> REPLY, -1 where the file system counts none
-  REPLY=$(df -Pi -- "$1" 2>/dev/null | sed -n '2s/^.* \([0-9][0-9]*\) *[0-9-]*% .*$/\1/p') || REPLY=''
   local -r all=$(stat -f -c %c -- "$1" 2>/dev/null)
-  [[ -n $REPLY && ${all:-0} != 0 ]] || REPLY=-1
+  if [[ ${all:-0} == 0 ]]; then REPLY=-1; else free_of iavail "$1"; fi
+}
+free_of() { # free_of COLUMN PATH -> REPLY
+  REPLY=$(df -k --output="$1" -- "$2" 2>/dev/null) || :
+  REPLY=${REPLY##*[!0-9]}
+  [[ -n $REPLY ]] || REPLY=0
 }
 
 need_kib() { # -> REPLY: what is still to be written

@@ -64,6 +64,7 @@ archive_is_harmless() {
   local line mode name size
   local -i members=0 bytes=0
   local -r member='^(.)([^ ]{9,}) +[^ ]+ +([0-9]+) +[^ ]+ +[^ ]+ (.*)$' # mode, owner, size, date, time, name
+  local -r proper='^[]A-Za-z0-9_.+@,=/~ ()[-]+$'
   REPLY=''
   while IFS= read -r line; do
     [[ $line != 'the end: '* ]] || { REPLY=${line#the end: } && break; }
@@ -76,7 +77,7 @@ archive_is_harmless() {
       [!d-]*) REPLY="$name is neither file nor folder" ;;
       *[sStT]*) REPLY="$name has a special mode" ;;
     esac
-    [[ $name =~ ^[A-Za-z0-9_.+@,=/~\ \(\)\[\]-]+$ && $name != /* && /$name/ != */../* && /$name/ != */./?* ]] || REPLY="$name leads out, or is an odd name"
+    [[ $name =~ $proper && $name != /* && /$name/ != */../* && /$name/ != */./?* ]] || REPLY="$name leads out, or is an odd name"
     ((members <= RELEASE_MAX_MEMBERS)) || REPLY="it has more than $RELEASE_MAX_MEMBERS members"
     ((bytes < RELEASE_MAX_BYTES)) || REPLY="it holds more than $RELEASE_MAX_BYTES bytes"
     [[ -z $REPLY ]] || break
