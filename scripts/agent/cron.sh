@@ -118,14 +118,14 @@ proxy_environment() { # adds to environ what etc/proxy.env says, as systemd read
 
 # end_alone: TERM, patience, and only then KILL; each time to a process that was proven right before.
 end_alone() {
-  local pid start
-  local -i end=SECONDS+STOP_PATIENCE_S
+  local pid start said=''
+  local -i began=SECONDS
   puller_runs || return 0
   pid=$PULLER_PID start=$PULLER_START
   signal_process "$pid" "$start" TERM
-  note "waiting up to $STOP_PATIENCE_S s for the agent (pid $pid) to end"
   while start_time_of "$pid" && [[ $REPLY == "$start" ]]; do
-    ((SECONDS < end)) || break
+    ((SECONDS - began < stop_patience_s)) || break
+    [[ -n $said ]] || ((SECONDS - began < 5)) || { said=1 && note "waiting up to $stop_patience_s s for the agent (pid $pid) to end"; }
     sleep 0.2
   done
   if start_time_of "$pid" && [[ $REPLY == "$start" ]]; then

@@ -2,7 +2,7 @@
 # unit.sh: who keeps the agent (systemd, a user's systemd, cron), and its units.
 
 readonly PULLER_UNIT=towline-puller.service HEALING_UNIT=towline-self-healing.service HEALING_TIMER=towline-self-healing.timer
-readonly STOP_PATIENCE_S=30 # an orderly end takes 3 s; what still hangs then is killed
+stop_patience_s=30 # an orderly end takes 3 s; what still hangs then is killed
 
 # find_mode: sets mode. systemd only where unit names cannot collide: for /opt/towline as root, and for a user's own
 # prefix where that user's manager outlives the session. The file <prefix>/keeper overrules: root, user, plain (cron) or
@@ -63,7 +63,7 @@ puller_unit_text() {
   printf '%s\n' 'StartLimitIntervalSec=0' "ConditionPathExists=!${agent//%/%%}/stopped" '' \
     '[Service]' 'Type=notify' 'NotifyAccess=main' "ExecStart=$program --prefix $below run" \
     "EnvironmentFile=-${prefix//%/%%}/etc/proxy.env" 'WatchdogSec=120' 'Restart=always' 'RestartSec=5' \
-    'TimeoutStartSec=90' "TimeoutStopSec=$STOP_PATIENCE_S" 'OOMPolicy=continue' \
+    'TimeoutStartSec=90' "TimeoutStopSec=$stop_patience_s" 'OOMPolicy=continue' \
     '# A step that runs, and a service in its own session, are not stopped with the agent.' 'KillMode=process' \
     'Slice=towline-agent.slice'
   hardening
