@@ -90,16 +90,20 @@ other_lines() { # other_lines TEXT -> REPLY
   REPLY=$text
 }
 
-# start_alone: the agent in a session of its own, with nothing of the caller's environment.
+# start_alone: the agent in a session of its own, with nothing of the caller's environment. STARTED is its pid.
+STARTED=''
 start_alone() {
   local log=$prefix/log/puller.log
   local -a environ=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "HOME=${HOME:-/}")
   proxy_environment
   mkdir -p "$prefix/log" 2>/dev/null || :
   { : >>"$log"; } 2>/dev/null || log=/dev/null # a full disk shall not keep it from running
-  (cd / && exec env -i "${environ[@]}" setsid -f "$agent/current/bin/towline-puller" --prefix "$prefix" run --unless-running \
-    </dev/null >>"$log" 2>&1 7>&- 8>&- 9>&-)
+  (cd / && exec env -i "${environ[@]}" setsid "$agent/current/bin/towline-puller" --prefix "$prefix" run --unless-running \
+    </dev/null >>"$log" 2>&1 7>&- 8>&- 9>&-) &
+  STARTED=$!
 }
+
+has_started_or_died() { puller_runs || ! start_time_of "$STARTED"; }
 
 proxy_environment() { # adds to environ what etc/proxy.env says, as systemd reads it; nothing in it is code
   local line name value

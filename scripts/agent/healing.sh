@@ -131,7 +131,7 @@ puller_start() {
       ;;
     *)
       start_alone
-      wait_quietly 20 puller_runs
+      wait_quietly 20 has_started_or_died && puller_runs
       ;;
   esac
 }
