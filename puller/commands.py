@@ -58,11 +58,16 @@ def make_one_pass(paths: Paths, environ: Mapping[str, str], *, allow_removals: i
         return
 
     async def work() -> None:
+        from puller.answering import answering  # noqa: PLC0415
+        from puller.life import Life  # noqa: PLC0415
         from puller.reconciling.reconcile import Reconciler  # noqa: PLC0415
         from puller.wiring import open_parts  # noqa: PLC0415
 
         async with open_parts(settings, paths) as parts:
-            await Reconciler(parts).run_pass("request", allow_removals=allow_removals, insist=True)
+            # It has the lock, so whoever keeps the agent alive asks it whether it lives, and must not end it.
+            life = Life(clock=parts.clock, version=parts.agent_version, has_sink=False, doing="makes one pass")
+            with answering(paths, life.word):
+                await Reconciler(parts).run_pass("request", allow_removals=allow_removals, insist=True)
 
     with _alone(paths):
         asyncio.run(work())
