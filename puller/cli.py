@@ -152,6 +152,11 @@ def resume(paths: "Paths") -> None:
     help="Where the join token is; without it, standard input. Never an argument: a process list is public.",
 )
 @click.option("--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Private CAs to trust.")
+@click.option(
+    "--metrics-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of node exporter's textfile collector: write metrics there.",
+)
 @click.option("--git-url", help="Fetch documents from this git repository.")
 @click.option("--git-branch", help="Its branch.")
 @click.option("--git-username", help="Who to be there.")

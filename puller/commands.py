@@ -117,7 +117,14 @@ def resume_host(paths: Paths) -> str:
 
 
 def enrol_host(
-    paths: Paths, *, token_file: BinaryIO, ca_file: Path | None, directory: Path | None, force: bool, **git: Any
+    paths: Paths,
+    *,
+    token_file: BinaryIO,
+    ca_file: Path | None,
+    metrics_dir: Path | None,
+    directory: Path | None,
+    force: bool,
+    **git: Any,
 ) -> str:
     """`enroll`; what to tell."""
     from puller.enrolment import enrol, read_join_token, settings_before  # noqa: PLC0415
@@ -125,12 +132,20 @@ def enrol_host(
 
     token = read_join_token(token_file)
     clock = SystemClock()
+    metrics = metrics_dir.absolute() if metrics_dir else None
     trusted = ca_file or settings_before(token, paths, force=force).ca_file
 
     async def work() -> str:
         async with HttpClient(clock=clock, ca_file=trusted) as client:
             enrolled = await enrol(
-                token, paths, client, clock, ca_file=ca_file, source=_source(directory, git), force=force
+                token,
+                paths,
+                client,
+                clock,
+                ca_file=ca_file,
+                metrics_dir=metrics,
+                source=_source(directory, git),
+                force=force,
             )
         keys = ", ".join(enrolled.publishers)
         return f"{enrolled.settings.host} is enrolled; it believes {keys}. Next: towline-puller run"
