@@ -5,15 +5,16 @@ A script takes its parts in with lines of exactly one form, each alone at the ma
     . "${here:-./}agent/NAME.sh"
 
 Joined, the bytes of each part stand in the place of its line. Nothing else changes: what runs from one file is what
-runs from many. A line that takes in a file of the folder `agent` in another form is refused, because the joined script
-would look for that file on a host that does not have it.
+runs from many. A line at the margin that takes in a file of the folder `agent` in another form is refused, because the
+joined script would look for that file on a host that does not have it. An indented line stays as it is: it is reached
+by the contract face only, which is called from a bundle, where all files lie beside each other.
 """
 
 import re
 from collections.abc import Mapping
 
 _LINE = re.compile(rb'^\. "\$\{here:-\./\}(agent/[a-z][a-z0-9_]*\.sh)"$')
-_LIKE_IT = re.compile(rb"^\s*(\.|source)\s+\S*agent/")
+_LIKE_IT = re.compile(rb"^(\.|source)\s+\S*agent/")
 _DIRECTIVE = re.compile(rb"^\s*# shellcheck source=")
 
 

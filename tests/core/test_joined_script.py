@@ -87,14 +87,13 @@ def test_a_joined_script_joins_to_itself() -> None:
 
 def test_other_scripts_are_left_to_be_sourced() -> None:
     """What the contract face sources from its bundle is no part."""
-    script = SCRIPT + b'. "${here:-./}common.sh"\n'
-    assert b'. "${here:-./}common.sh"\n' in joined("agentctl.sh", PARTS | {"agentctl.sh": script})
+    face = b'if [[ -n ${TOWLINE_KIND-} ]]; then\n  . "${here:-./}common.sh"\n  . "${here:-./}agent/contract.sh"\nfi\n'
+    assert joined("agentctl.sh", PARTS) + face == joined("agentctl.sh", PARTS | {"agentctl.sh": SCRIPT + face})
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        '  . "${here:-./}agent/say.sh"',
         '. "${here}agent/say.sh"',
         'source "${here:-./}agent/say.sh"',
         '. "${here:-./}agent/say.sh" || exit 1',
