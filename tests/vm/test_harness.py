@@ -159,7 +159,7 @@ def test_listening_sockets_are_seen(one: Machine) -> None:
     assert [] == one.listening()
     serve = "import socket,time; s=[socket.create_server((a, 7)) for a in ('', '127.0.0.2')]; time.sleep(1000)"
     one.run("systemd-run", "--unit=serves", "python3", "-c", serve.replace("(a, 7)", "(a, 7000 + len(a))"))
-    one.until("it listens", lambda: [("0.0.0.0", 7000, "python3")] == one.listening()  # noqa: S104)
+    one.until("it listens", lambda: [("0.0.0.0", 7000, "python3")] == one.listening())  # noqa: S104 - what is seen
     one.run("systemctl", "stop", "serves")
 
 
