@@ -36,7 +36,7 @@ TYPED = [
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests but those on VMs, against the built and installed wheel. Arguments go to pytest: -- tests/core -k plan"""
+    """All tests but those on VMs, against the installed wheel. Arguments go to pytest: -- tests/core -k plan"""
     need_from_debian(session)
     wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     arguments = session.posargs or ["tests"]

@@ -18,7 +18,6 @@ from tests.vm.machine import Machine, WentWrong
 from tests.vm.network import NAMESPACES
 from tests.vm.rootfs import SUITES
 
-
 KILLED = """
 import time
 from tests.vm.lab import new_lab
