@@ -109,6 +109,15 @@ def middleware(session: nox.Session) -> None:
 
 
 @nox.session
+def agent(session: nox.Session) -> None:
+    """The agent's archives for VMs, in dist/. `-- --fresh` takes the present packages of Debian and PyPI."""
+    need_from_debian(session)
+    install_groups(session, groups=["build"])
+    out = ["--out", str(ROOT / "dist"), "--cache", str(ROOT / ".cache/agent")]
+    session.run("python", ".ci/agent", "--wheel", str(build_wheel(session)), *out, *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write .ci/constraints.txt anew: the newest versions that the oldest Python (Debian 12: 3.11.2) can install."""
     extras = PROJECT["project"]["optional-dependencies"]
@@ -125,13 +134,18 @@ def install_groups(session: nox.Session, *extras: str, groups: list[str], constr
     session.install(*(["--constraint", str(CONSTRAINTS)] if constrained else []), *wanted)
 
 
-def install_wheel(session: nox.Session, *extras: str, groups: list[str]) -> Path:
-    """Build the wheel of this checkout and install it as a user gets it; return the wheel."""
-    install_groups(session, *extras, groups=["build", *groups])
+def build_wheel(session: nox.Session) -> Path:
+    """Build the wheel of this checkout; the group `build` is installed."""
     built = Path(session.virtualenv.location) / "wheel"
     shutil.rmtree(built, ignore_errors=True)
     session.run("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(ROOT), silent=True)
-    wheel = next(built.glob("*.whl"))
+    return next(built.glob("*.whl"))
+
+
+def install_wheel(session: nox.Session, *extras: str, groups: list[str]) -> Path:
+    """Build the wheel of this checkout and install it as a user gets it; return the wheel."""
+    install_groups(session, *extras, groups=["build", *groups])
+    wheel = build_wheel(session)
     # The version does not change between two builds, so pip would keep the old one.
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install("--constraint", str(CONSTRAINTS), f"{wheel}[{','.join(extras)}]")

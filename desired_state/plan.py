@@ -84,7 +84,7 @@ def _not_plannable(
 ) -> Iterator[Held]:
     for wanted in document.services:
         if wanted.kind not in kinds:
-            reason = f"no script of kind {wanted.kind} is in the bundle that the document pins"
+            reason = f"the bundle that the document pins has no script of kind {wanted.kind} that this agent can read"
             yield Held(service=wanted.name, verb=Verb.CHECK_STATUS, reason=reason)
         elif wanted.name not in observed or observed[wanted.name].state == "unknown":
             seen = observed.get(wanted.name)

@@ -47,7 +47,7 @@ async def open_parts(settings: Settings, paths: Paths) -> AsyncIterator[Parts]:
         source = _source(settings, paths, signed)
         stack.push_async_callback(source.close)
         artifacts: Artifacts = ArtifactStore(
-            paths.artifacts, client, signed=signed, local_folders=settings.artifact_dirs
+            paths.artifacts, client, signed=signed, local_folders=(*settings.artifact_dirs, paths.incoming)
         )
         yield Parts(
             host=settings.host,
@@ -67,6 +67,7 @@ async def open_parts(settings: Settings, paths: Paths) -> AsyncIterator[Parts]:
             metrics=_metrics(settings),
             boot_id=boot_id(),
             agent_version=agent_version(),
+            own_address=lambda: signed.own_address if signed else "",
         )
 
 

@@ -12,6 +12,7 @@ SUMMARY='Prometheus node exporter: the metrics of the host'
 HOLDS_DATA=false
 VERSIONS='1'
 PORTS=port
+METRICS='port /metrics'
 
 # name | type | default | bounds | effect | help
 PARAMETERS='

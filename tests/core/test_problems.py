@@ -314,7 +314,32 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
     ),
     "empty placement": (
         with_service(ORDERS, placement=Placement()),
-        [warning("/services/orders/placement", "is empty, so no host gets this service; add labels or hosts")],
+        [
+            warning(
+                "/services/orders/placement",
+                "is empty, so no host gets this service; add labels or hosts, or all: true",
+            )
+        ],
+    ),
+    "placement on all hosts, and on some": (
+        with_service(CACHE, placement=Placement(all=True, hosts=("app-1",), labels={"role": "app"})),
+        [
+            error("/services/cache/placement/hosts", "says nothing beside all: true; take one of the two out"),
+            error("/services/cache/placement/labels", "says nothing beside all: true; take one of the two out"),
+        ],
+    ),
+    "placement on all hosts": (with_service(CACHE, placement=Placement(all=True)), []),
+    "an address that is none": (
+        replace(GOOD, hosts=(replace(APP_1, address="10.0.0.256"), *REST)),
+        [error("/hosts/app-1/address", "10.0.0.256 is no IP address; write a name, or an address in full")],
+    ),
+    "an address of no family": (
+        replace(GOOD, hosts=(replace(APP_1, address="1::2::3"), *REST)),
+        [error("/hosts/app-1/address", "1::2::3 is no IP address; write a name, or an address in full")],
+    ),
+    "addresses": (
+        replace(GOOD, hosts=(replace(APP_1, address="fe80::1"), replace(APP_2, address="10.0.0.2"), DB_1)),
+        [],
     ),
     "placement without a host": (
         with_service(ORDERS, placement=Placement(labels={"role": "app", "zone": "z"})),

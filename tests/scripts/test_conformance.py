@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from desired_state.contract import REQUIRED, KindMeta
+from desired_state.contract import KindMeta
 from tests.scripts.calling import KINDS, SCRIPTS, Service, free_port, tree
 from tests.scripts.hostile import hostile_values
 from tests.scripts.kinds.case import case_of
@@ -45,8 +45,8 @@ def test_meta_fits_the_contract(kind: str) -> None:
     """`meta` needs no environment and fits the schema of the contract."""
     meta = meta_of(kind)
     assert kind == meta.kind
-    assert REQUIRED <= meta.verbs.keys()
-    assert set() == set(meta.ports) - {p.name for p in meta.parameters}
+    assert meta.required_verbs <= meta.verbs.keys()
+    assert set() == {*meta.ports, *(page.port for page in meta.metrics)} - {p.name for p in meta.parameters}
 
 
 def test_meta_needs_no_privileges(kind: str, folder: Path) -> None:

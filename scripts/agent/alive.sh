@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# alive.sh: asking the agent, and waiting for it.

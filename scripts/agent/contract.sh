@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# contract.sh: the kind agent, as the puller calls it.

@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# cron.sh: the agent kept by cron.

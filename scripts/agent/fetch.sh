@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# fetch.sh: the archive, resumed and verified.

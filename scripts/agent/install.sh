@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# install.sh: the command install.

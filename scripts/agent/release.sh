@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# release.sh: from an archive to agent/releases/<id>, switched by one rename.

@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# removal.sh: the commands uninstall, installall and uninstallall.

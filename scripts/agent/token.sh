@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# token.sh: reading the join token.

@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+# unit.sh: the agent kept by systemd.
