@@ -28,6 +28,8 @@ TYPED = [
     "tests/servers",
     "tests/packaging",
     "tests/docs",
+    "tests/middleware",
+    "tests/scripts/kinds",
     "tests/bench",
     "tests/end_to_end",
     "tests/vm",
@@ -105,6 +107,16 @@ def bench(session: nox.Session) -> None:
     need_from_debian(session)
     install_wheel(session, "api", "puller", groups=["tests", "demo"])
     session.run("python", "-P", "-m", "tests.bench", *session.posargs, env={"PYTHONPATH": str(tests_alone(session))})
+
+
+@nox.session
+def middleware(session: nox.Session) -> None:
+    """Every kind on the real software; writes docs/scripts/tested.md. `-- redis` runs one, `-- --check` compares."""
+    need_from_debian(session)
+    install_wheel(session, "puller", groups=["tests"])
+    session.run(
+        "python", "-P", "-m", "tests.middleware", *session.posargs, env={"PYTHONPATH": str(tests_alone(session))}
+    )
 
 
 @nox.session
