@@ -1,8 +1,10 @@
 """The operator's side: a real backend behind TLS of a private authority, on the host's address, and its catalogue."""
 
 import json
+import shutil
 import ssl
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
@@ -46,6 +48,7 @@ class Site:
             urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(self.ca.pem))),
         )
         self._token = ""
+        self._writing = threading.Lock()
         self._server: ServerProcess | None = None
 
     # ---- the backend
@@ -110,8 +113,12 @@ class Site:
 
     def declare(self, hosts: Mapping[str, str] | None = None, **services: str) -> None:
         """Writes entries of hosts (with more lines) and of services, and has them published."""
+        with self._writing:
+            self._declare(hosts or {}, services)
+
+    def _declare(self, hosts: Mapping[str, str], services: Mapping[str, str]) -> None:
         self.catalogue.write(
-            {f"catalogue/hosts/{name}.yaml": catalogue.host(name) + more for name, more in (hosts or {}).items()}
+            {f"catalogue/hosts/{name}.yaml": catalogue.host(name) + more for name, more in hosts.items()}
         )
         self.catalogue.write({f"catalogue/services/{name}.yaml": text for name, text in services.items()})
         self.publish()
@@ -164,9 +171,11 @@ class Site:
             self.until_standing(host, "converged", limit_s=limit_s)
 
     def close(self) -> None:
-        """Ends the backend."""
+        """Ends the backend, and removes all it kept. Its last words are what pytest shows of a test that failed."""
         if self._server is not None:
             self._server.stop()
+            print(self._server.log_tail())
+        shutil.rmtree(self.folder)
 
 
 def _is(found: tuple[str, str], word: str, says: str) -> bool:
