@@ -5,7 +5,8 @@ readonly PULLER_UNIT=towline-puller.service HEALING_UNIT=towline-self-healing.se
 readonly STOP_PATIENCE_S=30 # an orderly end takes 3 s; what still hangs then is killed
 
 # find_mode: sets mode. systemd only where unit names cannot collide: for /opt/towline as root, and for a user's own
-# prefix where that user's manager outlives the session. The file <prefix>/keeper overrules: root, user or plain.
+# prefix where that user's manager outlives the session. The file <prefix>/keeper overrules: root, user or plain; or
+# none, where somebody else's supervisor runs the agent.
 find_mode() {
   local said='' home=''
   mode=cron
@@ -14,6 +15,7 @@ find_mode() {
     root) mode=systemd ;;
     user) mode=user ;;
     plain) ;;
+    none) mode=none ;;
     *)
       IFS=: read -r _ _ _ _ _ home _ < <(getent passwd "$EUID") || :
       if ((EUID == 0)); then
