@@ -69,16 +69,19 @@ is_serving() { ask_alive && [[ ${ALIVE[state]} == serving ]]; }
 
 has_passed() { is_serving && ((${ALIVE[passes]:-0} >= 1)); }
 
-# wait_serving SECONDS: until the agent serves; says what it waits for. False when it does not in time.
-wait_serving() { wait_for "$1" 'the agent to answer on its socket' is_serving; }
+# wait_serving SECONDS: until the agent serves; says what it waits for. False, and REPLY says how it is, when it does not
+# in time.
+wait_serving() { wait_for "$1" 'the agent to answer on its socket' is_serving || reason_of_state; }
 
-# wait_first_pass SECONDS: until the agent that runs has completed a pass, and prints its outcome.
+# wait_first_pass SECONDS: until the agent that runs has completed a pass, and prints its outcome. False as above.
 wait_first_pass() {
-  if wait_for "$1" "the agent's first pass" has_passed; then
-    say "first pass completed: $(told_readiness)"
-    return 0
-  fi
-  say "no pass completed within $1 s ($(told_state)); it goes on: towline-puller status"
+  wait_for "$1" "the agent's first pass" has_passed || { reason_of_state || return 1; }
+  say "first pass completed: $(told_readiness)"
+}
+
+reason_of_state() { # -> REPLY, and false
+  REPLY=$(told_state)
+  [[ ${ALIVE[state]} == serving ]] || REPLY+="; its last words: $(last_words_of_agent)"
   return 1
 }
 

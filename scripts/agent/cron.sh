@@ -5,6 +5,26 @@
 readonly CRON_FILE=/etc/cron.d/towline
 readonly AGENT_LOG_MAX_BYTES=$((10 * 1024 * 1024)) AGENT_LOG_KEEP=3
 
+# cron_can_keep: there is a place for our line, and a daemon that reads it. False, and REPLY says what is missing.
+cron_can_keep() {
+  if uses_cron_file; then
+    [[ -d /etc/cron.d ]] || { REPLY='neither systemd nor cron is here to keep the agent alive: install cron' && return 1; }
+  else
+    command -v crontab >/dev/null || { REPLY='the agent would be kept alive by cron, and there is no command crontab: install cron' && return 1; }
+    crontab_now || { REPLY="the agent would be kept alive by cron, and the crontab of $(id -un) cannot be read: $REPLY" && return 1; }
+  fi
+  cron_runs || { REPLY='the agent would be kept alive by cron, and no cron daemon runs: start it, and let it start at boot' && return 1; }
+}
+
+cron_runs() {
+  local file name
+  for file in /proc/[0-9]*/comm; do
+    { read -r name <"$file"; } 2>/dev/null || continue
+    case $name in cron | crond | fcron | dcron) return 0 ;; esac
+  done
+  return 1
+}
+
 uses_cron_file() { ((EUID == 0)) && [[ $prefix == "$DEFAULT_PREFIX" ]]; }
 
 cron_command() { # for cron a percent sign is a line end

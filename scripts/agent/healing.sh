@@ -72,7 +72,7 @@ keep_alive() {
   local state=${ALIVE[state]}
   if [[ -n $PULLER_RELEASE ]] && release_of current && [[ $PULLER_RELEASE != "$REPLY" ]]; then
     healed "release $PULLER_RELEASE runs, $REPLY is due: restarting"
-    puller_restart || healed "$(unit_words)"
+    puller_restart || healed "the agent does not start: $(last_words_of_agent)"
     return
   fi
   case $state in
@@ -168,8 +168,6 @@ last_words_of_agent() { # the end of its own output
   printf '%s' "${text:-it said nothing}"
 }
 
-unit_words() { printf 'the agent does not start: %s' "$(last_words_of_agent)"; }
-
 # need_agent: for commands that make no sense without one.
 need_agent() {
   [[ -d $agent/releases ]] || fail "$NOT_INSTALLED" "no agent is installed below $prefix"
@@ -202,6 +200,6 @@ hand_restart() {
 }
 
 end_command() {
-  wait_serving 60 || fail "$FAILED" "the agent runs, but does not serve: $(last_words_of_agent)"
+  wait_serving 60 || fail "$FAILED" "the agent does not serve: $REPLY"
   say "$(told_state)"
 }

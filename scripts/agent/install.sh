@@ -104,6 +104,7 @@ first_or_same() {
   release_of good || switch_release good "$id"
   keep_install
   link_command
+<<<<<<< HEAD
   if puller_runs && [[ $PULLER_RELEASE == "$id" && -z $RESTART ]] && ! unit_is_newer; then
     note 'It runs already'
   elif [[ -n $PULLER_PID ]]; then
@@ -112,6 +113,13 @@ first_or_same() {
     puller_start || fail "$FAILED" "the agent does not start: $(last_words_of_agent)"
   fi
   proves_well || fail "$FAILED" "$WHY. It is kept trying: look again with check_status"
+=======
+  installed_facts
+  note 'Starting it, and waiting for its first pass'
+  if ((changed)); then puller_restart; else puller_start; fi || : # whether it runs is looked at next
+  wait_serving "$SERVING_WAIT_S" || fail "$FAILED" "the agent does not serve after $SERVING_WAIT_S s${REPLY:+: $REPLY}. It is kept trying; look again with check_status"
+  wait_first_pass "$PASS_WAIT_S" || fail "$FAILED" "the agent serves, and made no pass within $PASS_WAIT_S s${REPLY:+: $REPLY}. It is kept trying; look again with check_status"
+>>>>>>> main
   switch_release good "$id"
   end_trial
 }
@@ -123,7 +131,13 @@ another_version() {
   begin_trial "$id" "$BY_HAND_TRIAL_S" || fail "$FAILED" "$agent cannot be written: is the disk full?"
   keep_install
   link_command
+<<<<<<< HEAD
   if puller_restart && proves_well; then
+=======
+  installed_facts
+  puller_restart || :
+  if wait_serving "$SERVING_WAIT_S" && wait_first_pass "$PASS_WAIT_S"; then
+>>>>>>> main
     switch_release good "$id"
     end_trial
     return
@@ -133,8 +147,16 @@ another_version() {
   switch_release current "$before"
   end_trial
   keep_install
+<<<<<<< HEAD
   { puller_restart && wait_serving "$SERVING_WAIT_S"; } || note "The release $before does not serve either: $(last_words_of_agent)"
   fail "$FAILED" "the release $id was undone: $WHY. $before runs again"
+=======
+  installed_facts
+  remove_below agent/trial
+  puller_restart || :
+  wait_serving "$SERVING_WAIT_S" || note "The release $before does not serve either${REPLY:+: $REPLY}"
+  fail "$FAILED" "the release $id was undone: $why. $before runs again"
+>>>>>>> main
 }
 
 # proves_well: it serves, is the release that shall run, and made a pass, whose outcome is printed. Else WHY.

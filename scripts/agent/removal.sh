@@ -67,9 +67,9 @@ remove_outside() {
 
 remove_made_folders() { # folders that keep_install had to make, as far as they are empty
   local folder made
-  value_of unit_folder "$agent/installed" || return 0
+  value_of unit_folder "$agent/made" || return 0
   folder=$REPLY
-  value_of made "$agent/installed" || return 0
+  value_of made "$agent/made" || return 0
   made=$REPLY
   rmdir -- "$folder"/*.wants 2>/dev/null || :
   while [[ $folder == "$made" || $folder == "$made"/* ]]; do

@@ -5,8 +5,8 @@ readonly PULLER_UNIT=towline-puller.service HEALING_UNIT=towline-self-healing.se
 readonly STOP_PATIENCE_S=30 # an orderly end takes 3 s; what still hangs then is killed
 
 # find_mode: sets mode. systemd only where unit names cannot collide: for /opt/towline as root, and for a user's own
-# prefix where that user's manager outlives the session. The file <prefix>/keeper overrules: root, user or plain; or
-# none, where somebody else's supervisor runs the agent.
+# prefix where that user's manager outlives the session. The file <prefix>/keeper overrules: root, user, plain (cron) or
+# none. False, and REPLY says why, where nobody can keep the agent.
 find_mode() {
   local said='' home=''
   mode=cron
@@ -14,8 +14,8 @@ find_mode() {
   case $said in
     root) mode=systemd ;;
     user) mode=user ;;
-    plain) ;;
     none) mode=none ;;
+    plain) ;;
     *)
       IFS=: read -r _ _ _ _ _ home _ < <(getent passwd "$EUID") || :
       if ((EUID == 0)); then
@@ -25,13 +25,14 @@ find_mode() {
       fi
       ;;
   esac
+  [[ $mode != cron ]] || cron_can_keep
 }
 
-# known_mode: as the install decided. none: nobody keeps it but who started it (a container's own supervisor).
+# known_mode: as the install decided. none: nobody looks after it but its own operator (a container's supervisor).
 known_mode() {
   value_of mode "$agent/installed" || :
   mode=$REPLY
-  [[ $mode =~ ^(systemd|user|cron|none)$ ]] || find_mode
+  [[ $mode =~ ^(systemd|user|cron|none)$ ]] || find_mode || :
 }
 
 agent_manager() { # systemctl of whoever keeps the agent; ends in any case
@@ -120,7 +121,7 @@ keep_install() {
   local folder
   CHANGED=0
   agent_unit_folder && folder=$REPLY
-  put "$agent/installed" < <(installed_facts "$folder")
+  keep_facts "$folder"
   put "$agent/self_healing" 0700 < <(self_healing_text)
   case $mode in
     systemd | user)
@@ -167,21 +168,17 @@ unit_is_newer() {
   ((PULLER_START / $(getconf CLK_TCK) < changed))
 }
 
-# installed_facts UNIT_FOLDER: what there is already stays, but for the mode. made: the topmost folder that was not there.
-installed_facts() {
-  local line made=''
-  if [[ -r $agent/installed ]]; then
-    while IFS= read -r line; do
-      case $line in mode=* | unit_folder=*) ;; made=*) made=${line#*=} ;; *) printf '%s\n' "$line" ;; esac
-    done <"$agent/installed"
+# keep_facts UNIT_FOLDER: what keep_remove and known_mode must know; before anything is made. made: the topmost folder
+# that was not there.
+keep_facts() {
+  local folder=$1 made=''
+  value_of mode "$agent/installed" || :
+  if [[ $REPLY != "$mode" ]]; then
+    put "$agent/installed" 0644 < <(printf 'mode=%s\n' "$mode" && sed '/^mode=/d' "$agent/installed" 2>/dev/null)
   fi
-  printf 'mode=%s\n' "$mode"
-  [[ $mode == user ]] || return 0
-  line=$1
-  while [[ -z $made && $line == /?* && ! -e ${line%/*} ]]; do line=${line%/*}; done
-  [[ -n $made || -e $line ]] || made=$line
-  printf 'unit_folder=%s\n' "$1"
-  [[ -z $made ]] || printf 'made=%s\n' "$made"
+  [[ $mode == user && ! -d $folder && ! -e $agent/made ]] || return 0
+  while [[ $folder == /?* && ! -e $folder ]]; do made=$folder folder=${folder%/*}; done
+  put "$agent/made" <<<"unit_folder=$1"$'\n'"made=$made"
 }
 
 # keep_remove: nobody keeps the agent any more, whoever did. Only units that name this very prefix.
