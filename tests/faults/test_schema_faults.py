@@ -56,8 +56,8 @@ def test_killed_at_every_statement(tmp_path: Path, before: Versions, after: Vers
         made(path, before)
         command = [sys.executable, "-m", "tests.fakes.schemas", str(path), str(len(after)), str(nth)]
         # nox says where `tests` is found, and nothing else of the checkout: then the installed puller is what runs.
-        path = {"PYTHONPATH": os.environ.get("PYTHONPATH", str(CHECKOUT)), "PYTHONSAFEPATH": "1"}
-        ended = subprocess.run(command, env=os.environ | path, cwd=CHECKOUT, check=False)
+        modules = {"PYTHONPATH": os.environ.get("PYTHONPATH", str(CHECKOUT)), "PYTHONSAFEPATH": "1"}
+        ended = subprocess.run(command, env=os.environ | modules, cwd=CHECKOUT, check=False)
         assert ended.returncode in (0, -signal.SIGKILL)
         outcomes.append(is_whole(path, before, after))
         if ended.returncode == 0:
