@@ -13,9 +13,12 @@ from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from msgspec.structs import replace
 
+from puller.answering import answering
 from puller.calls.leftovers import end_leftovers
 from puller.calls.scripts import LOOK_STEP, look_step
+from puller.life import CountedSink, Life
 from puller.looking.exits import ExitWatch
 from puller.reconciling.parts import Parts
 from puller.reconciling.reconcile import PassEnd, Reconciler, Trigger
@@ -34,6 +37,14 @@ class Agent:
     """Runs until it is told to stop."""
 
     def __init__(self, parts: Parts) -> None:
+        self.life = Life(
+            clock=parts.clock,
+            version=parts.agent_version,
+            has_sink=parts.sink is not None,
+            doing="the first pass is on",
+        )
+        if parts.sink is not None:
+            parts = replace(parts, sink=CountedSink(parts.sink, self.life))
         self._parts = parts
         self._reconciler = Reconciler(parts)
         self._wanted: set[Trigger] = set()
@@ -58,8 +69,12 @@ class Agent:
         self._stop.set()
 
     async def run(self) -> None:
-        """Makes passes until stopped."""
+        """Makes passes until stopped, and answers who asks whether it lives."""
         await self._end_old_looks()
+        with answering(self._parts.paths, self.life.word) as self._answering:
+            await self._live()
+
+    async def _live(self) -> None:
         self._listen()
         self._scheduler.start()
         self._schedule()
@@ -108,12 +123,17 @@ class Agent:
     async def _pass(self, trigger: Trigger) -> PassEnd | None:
         self._is_at_work = True
         try:
-            return await self._reconciler.run_pass(trigger)
+            end = await self._reconciler.run_pass(trigger)
         except Exception as error:  # noqa: BLE001 - the agent outlives a pass that failed; the next one tries again
             _log.error("pass failed", trigger=trigger, error=repr(error), exc_info=error)
+            self.life.note_failure("PassFailed", f"a pass failed: {error!r}")
             return None
+        else:
+            self.life.count_pass(end)
+            return end
         finally:
             self._is_at_work = False
+            self._answering.open()  # where the disk took no socket before
             self._last_pass = self._parts.clock.monotonic()
 
     async def _drained(self, work: Coroutine[Any, Any, PassEnd | None]) -> PassEnd | None:

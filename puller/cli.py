@@ -1,5 +1,6 @@
 """`towline-puller`: the commands. Each loads only what it needs, so that `status` works when little else does."""
 
+import json
 import os
 import re
 import sqlite3
@@ -51,10 +52,12 @@ class Duration(click.ParamType[timedelta]):
 @click.pass_context
 def main(context: click.Context, prefix: Path, verbose: bool) -> None:
     """Keeps this host as its signed document declares, with outbound traffic only."""
-    from puller.logs import configure_logs  # noqa: PLC0415
     from puller.paths import Paths  # noqa: PLC0415
 
-    configure_logs(verbose=verbose, quiet=context.invoked_subcommand not in ("run", "once"))
+    if context.invoked_subcommand != "alive":  # asked every minute, and logs nothing
+        from puller.logs import configure_logs  # noqa: PLC0415
+
+        configure_logs(verbose=verbose, quiet=context.invoked_subcommand not in ("run", "once"))
     context.obj = Paths(prefix.absolute())
 
 
@@ -104,6 +107,40 @@ def status(paths: "Paths", as_json: bool) -> None:
     _print_status(paths, as_json=as_json)
 
 
+@main.command(
+    epilog="Exit codes: 0 serving; 1 running, but it does not answer; 3 not running; 4 unknown: it is another user's."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def alive(paths: "Paths", as_json: bool) -> None:
+    """Asks the running puller whether it lives, and prints what it answers as key=value. Waits five seconds at most."""
+    from puller import alive as asking  # noqa: PLC0415 - and nothing else: this is asked every minute
+
+    try:
+        facts, code = asking.alive(paths)
+    except PermissionError as error:
+        facts, code = {"state": "unknown", "message": f"{error}: ask as the user who runs it"}, asking.EXIT_UNKNOWN
+    click.echo(json.dumps(facts) + "\n" if as_json else asking.tell(facts), nl=False)
+    sys.exit(code)
+
+
+@main.command(epilog="Exit codes: 0 all is well; 1 warnings; 2 faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a tar.gz for a ticket too: findings, status, settings, journal. Without secrets.",
+)
+@click.pass_obj
+def doctor(paths: "Paths", as_json: bool, bundle: Path | None) -> None:
+    """Checks all that an on-call person would try by hand, and says what is wrong and what to do. Changes nothing."""
+    from puller.commands import examine_host  # noqa: PLC0415
+
+    printed, code = _guarded(lambda: examine_host(paths, os.environ, as_json=as_json, bundle=bundle))
+    click.echo(printed, nl=False)
+    sys.exit(code)
+
+
 @main.command()
 @click.option("--reason", required=True, help="Why; the fleet's page shows it.")
 @click.option("--for", "duration", type=Duration(), help="For how long, e.g. 2h. Without it: until resumed.")
@@ -132,6 +169,11 @@ def resume(paths: "Paths") -> None:
     help="Where the join token is; without it, standard input. Never an argument: a process list is public.",
 )
 @click.option("--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Private CAs to trust.")
+@click.option(
+    "--metrics-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of node exporter's textfile collector: write metrics there.",
+)
 @click.option("--git-url", help="Fetch documents from this git repository.")
 @click.option("--git-branch", help="Its branch.")
 @click.option("--git-username", help="Who to be there.")

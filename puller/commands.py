@@ -58,11 +58,16 @@ def make_one_pass(paths: Paths, environ: Mapping[str, str], *, allow_removals: i
         return
 
     async def work() -> None:
+        from puller.answering import answering  # noqa: PLC0415
+        from puller.life import Life  # noqa: PLC0415
         from puller.reconciling.reconcile import Reconciler  # noqa: PLC0415
         from puller.wiring import open_parts  # noqa: PLC0415
 
         async with open_parts(settings, paths) as parts:
-            await Reconciler(parts).run_pass("request", allow_removals=allow_removals, insist=True)
+            # It has the lock, so whoever keeps the agent alive asks it whether it lives, and must not end it.
+            life = Life(clock=parts.clock, version=parts.agent_version, has_sink=False, doing="makes one pass")
+            with answering(paths, life.word):
+                await Reconciler(parts).run_pass("request", allow_removals=allow_removals, insist=True)
 
     with _alone(paths):
         asyncio.run(work())
@@ -95,6 +100,23 @@ def show_status(paths: Paths, *, as_json: bool) -> tuple[str, int]:
     return tell(local, now), local.exit_code(now)
 
 
+def examine_host(paths: Paths, environ: Mapping[str, str], *, as_json: bool, bundle: Path | None) -> tuple[str, int]:
+    """`doctor`: text or JSON, and the exit code. Raises Unavailable when the bundle cannot be written."""
+    from puller.doctor.bundle import write_bundle  # noqa: PLC0415
+    from puller.doctor.examination import examine  # noqa: PLC0415
+    from puller.doctor.telling import tell as tell_findings  # noqa: PLC0415
+
+    found = asyncio.run(examine(paths, environ))
+    if bundle is not None:
+        try:
+            write_bundle(bundle, found, paths, environ)
+        except OSError as error:
+            raise Unavailable(f"{bundle} cannot be written: {error.strerror}") from error
+    if as_json:
+        return msgspec.json.format(msgspec.json.encode(found)).decode() + "\n", found.exit_code
+    return tell_findings(found) + (f"\nfor the ticket: {bundle}\n" if bundle else ""), found.exit_code
+
+
 def suspend_host(paths: Paths, reason: str, duration: timedelta | None) -> str:
     """`suspend`; what to tell."""
     now = SystemClock().now()
@@ -112,7 +134,14 @@ def resume_host(paths: Paths) -> str:
 
 
 def enrol_host(
-    paths: Paths, *, token_file: BinaryIO, ca_file: Path | None, directory: Path | None, force: bool, **git: Any
+    paths: Paths,
+    *,
+    token_file: BinaryIO,
+    ca_file: Path | None,
+    metrics_dir: Path | None,
+    directory: Path | None,
+    force: bool,
+    **git: Any,
 ) -> str:
     """`enroll`; what to tell."""
     from puller.enrolment import enrol, read_join_token, settings_before  # noqa: PLC0415
@@ -120,12 +149,20 @@ def enrol_host(
 
     token = read_join_token(token_file)
     clock = SystemClock()
+    metrics = metrics_dir.absolute() if metrics_dir else None
     trusted = ca_file or settings_before(token, paths, force=force).ca_file
 
     async def work() -> str:
         async with HttpClient(clock=clock, ca_file=trusted) as client:
             enrolled = await enrol(
-                token, paths, client, clock, ca_file=ca_file, source=_source(directory, git), force=force
+                token,
+                paths,
+                client,
+                clock,
+                ca_file=ca_file,
+                metrics_dir=metrics,
+                source=_source(directory, git),
+                force=force,
             )
         keys = ", ".join(enrolled.publishers)
         return f"{enrolled.settings.host} is enrolled; it believes {keys}. Next: towline-puller run"

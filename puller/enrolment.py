@@ -57,11 +57,12 @@ async def enrol(
     clock: Clock,
     *,
     ca_file: Path | None = None,
+    metrics_dir: Path | None = None,
     source: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Enrolled:
-    """Makes this an enrolled host. `ca_file` and `source` (fields of SourceSettings) are what a person says of both;
-    the rest is kept as it stands in the settings file, or comes from the backend.
+    """Makes this an enrolled host. `ca_file`, `metrics_dir` and `source` (fields of SourceSettings) are what a
+    person says of them; the rest is kept as it stands in the settings file, or comes from the backend.
 
     Raises Stalled when it is enrolled already (and not forced) or is refused; Unavailable when nobody could be asked.
     """
@@ -74,6 +75,7 @@ async def enrol(
         host=token.host,
         backend_url=token.backend_url,
         ca_file=ca_file or before.ca_file,
+        metrics_dir=metrics_dir or before.metrics_dir,
         source=_source(answer, before.source, source or {}),
     )
     store_keys(keys, paths.keys)

@@ -1,11 +1,10 @@
 """Where things lie under the prefix. Nothing else joins a path."""
 
 from pathlib import Path
+from typing import NamedTuple
 
-from msgspec import Struct
 
-
-class Paths(Struct, frozen=True):
+class Paths(NamedTuple):  # no msgspec: `alive` is asked every minute, and needs nothing else of it
     """The folders of one host."""
 
     prefix: Path
@@ -14,6 +13,11 @@ class Paths(Struct, frozen=True):
     def settings(self) -> Path:
         """The settings file."""
         return self.prefix / "etc" / "puller.toml"
+
+    @property
+    def proxies(self) -> Path:
+        """The proxy variables of the agent's unit, with their passwords."""
+        return self.prefix / "etc" / "proxy.env"
 
     @property
     def state(self) -> Path:
@@ -41,9 +45,19 @@ class Paths(Struct, frozen=True):
         return self.state / "lock"
 
     @property
+    def socket(self) -> Path:
+        """Where the running puller answers who asks whether it lives."""
+        return self.prefix / "run" / "puller.sock"
+
+    @property
     def artifacts(self) -> Path:
         """Packages and bundles by digest."""
         return self.prefix / "artifacts"
+
+    @property
+    def incoming(self) -> Path:
+        """Packages laid here by hand: they need not be fetched."""
+        return self.prefix / "incoming"
 
     @property
     def bundles(self) -> Path:
@@ -54,6 +68,21 @@ class Paths(Struct, frozen=True):
     def steps(self) -> Path:
         """Scratch folders of script calls."""
         return self.prefix / "steps"
+
+    @property
+    def metrics(self) -> Path:
+        """What node exporter's textfile collector reads, where agentctl.sh set it up."""
+        return self.prefix / "metrics"
+
+    @property
+    def log(self) -> Path:
+        """The agent's log where no systemd keeps it."""
+        return self.prefix / "log" / "puller.log"
+
+    @property
+    def agent(self) -> Path:
+        """The agent's own releases, and what agentctl.sh knows of them."""
+        return self.prefix / "agent"
 
     def artifact(self, digest: str) -> Path:
         """Where the artifact of that digest lies when it is here."""

@@ -46,7 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     metrics_dir: Path | None = None
     """node-exporter's textfile folder."""
     artifact_dirs: tuple[Path, ...] = ()
-    """Where artifacts may lie already: an image, a mount."""
+    """Where artifacts may lie already: an image, a mount. `incoming/` under the prefix is always looked into."""
 
 
 class Misconfigured(Exception):

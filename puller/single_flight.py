@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from puller.ports import Stalled
-
 
 class SingleFlight:
     """Holds the lock of this host. Entering raises Stalled where another puller has it."""
@@ -22,6 +20,8 @@ class SingleFlight:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not _lock(descriptor):
             os.close(descriptor)
+            from puller.ports import Stalled  # noqa: PLC0415 - who only asks for the holder loads nothing
+
             raise Stalled(f"another puller works on this host (pid {holder(self._path) or 'unknown'})")
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())

@@ -125,6 +125,17 @@ def test_once_is_done_by_the_agent_that_runs(tmp_path: Path) -> None:
     assert (0, "2.0") == (once.returncode, (host.prefix / "services/one/version").read_text()), told
 
 
+def test_what_lies_in_incoming_need_not_be_fetched(tmp_path: Path) -> None:
+    """An archive laid below the prefix by hand, under its own name, is found without an address."""
+    host = real_host(tmp_path)
+    here = host.paths.artifact(host.bundle.digest)
+    host.paths.incoming.mkdir()
+    here.rename(host.paths.incoming / host.bundle.file)
+    host.publish(running("one"))
+    assert 0 == host.one_pass()
+    assert "1.0" == (host.prefix / "services/one/version").read_text()
+
+
 def test_stopping_in_the_middle_of_a_step_loses_nothing(tmp_path: Path) -> None:
     """Told to stop during a long step, the agent leaves it to its keeper; the next one reads the receipt."""
     host = real_host(tmp_path)

@@ -160,12 +160,13 @@ def test_settings_that_an_image_brought(backend: Backend, paths: Paths) -> None:
     """A settings file that was there before is kept but for who this host is."""
     paths.settings.parent.mkdir(parents=True)
     paths.settings.write_text('artifact_dirs = ["/mnt/a"]\n[source]\ntype = "directory"\npath = "/mnt"\n')
-    settings = run(backend, paths, ca_file=Path("/etc/ca.pem")).settings
-    assert (HOST, (Path("/mnt/a"),), "directory", Path("/etc/ca.pem")) == (
+    settings = run(backend, paths, ca_file=Path("/etc/ca.pem"), metrics_dir=Path("/metrics")).settings
+    assert (HOST, (Path("/mnt/a"),), "directory", Path("/etc/ca.pem"), Path("/metrics")) == (
         settings.host,
         settings.artifact_dirs,
         settings.source.type,
         settings.ca_file,
+        settings.metrics_dir,
     )
 
 
