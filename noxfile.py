@@ -28,14 +28,17 @@ TYPED = [
     "tests/servers",
     "tests/packaging",
     "tests/docs",
+    "tests/middleware",
+    "tests/scripts/kinds",
     "tests/bench",
     "tests/end_to_end",
+    "tests/vm",
 ]
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, against the built and installed wheel. Arguments go to pytest: -- tests/core -k plan"""
+    """All tests but those on VMs, against the installed wheel. Arguments go to pytest: -- tests/core -k plan"""
     need_from_debian(session)
     wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     arguments = session.posargs or ["tests"]
@@ -44,6 +47,16 @@ def tests(session: nox.Session) -> None:
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
     pytest = ["python", "-m", "pytest", "-n", "2", "--dist", "loadgroup"]
     session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
+
+
+@nox.session
+def vm(session: nox.Session) -> None:
+    """The agent on real VMs of three Debian suites, booted in namespaces; needs root. `-- -k partition` picks some."""
+    need_from_debian(session)
+    wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
+    paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
+    pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile"]
+    session.run(*pytest, *session.posargs, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
 
 
 @nox.session
@@ -94,6 +107,16 @@ def bench(session: nox.Session) -> None:
     need_from_debian(session)
     install_wheel(session, "api", "puller", groups=["tests", "demo"])
     session.run("python", "-P", "-m", "tests.bench", *session.posargs, env={"PYTHONPATH": str(tests_alone(session))})
+
+
+@nox.session
+def middleware(session: nox.Session) -> None:
+    """Every kind on the real software; writes docs/scripts/tested.md. `-- redis` runs one, `-- --check` compares."""
+    need_from_debian(session)
+    install_wheel(session, "puller", groups=["tests"])
+    session.run(
+        "python", "-P", "-m", "tests.middleware", *session.posargs, env={"PYTHONPATH": str(tests_alone(session))}
+    )
 
 
 @nox.session

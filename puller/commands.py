@@ -100,6 +100,23 @@ def show_status(paths: Paths, *, as_json: bool) -> tuple[str, int]:
     return tell(local, now), local.exit_code(now)
 
 
+def examine_host(paths: Paths, environ: Mapping[str, str], *, as_json: bool, bundle: Path | None) -> tuple[str, int]:
+    """`doctor`: text or JSON, and the exit code. Raises Unavailable when the bundle cannot be written."""
+    from puller.doctor.bundle import write_bundle  # noqa: PLC0415
+    from puller.doctor.examination import examine  # noqa: PLC0415
+    from puller.doctor.telling import tell as tell_findings  # noqa: PLC0415
+
+    found = asyncio.run(examine(paths, environ))
+    if bundle is not None:
+        try:
+            write_bundle(bundle, found, paths, environ)
+        except OSError as error:
+            raise Unavailable(f"{bundle} cannot be written: {error.strerror}") from error
+    if as_json:
+        return msgspec.json.format(msgspec.json.encode(found)).decode() + "\n", found.exit_code
+    return tell_findings(found) + (f"\nfor the ticket: {bundle}\n" if bundle else ""), found.exit_code
+
+
 def suspend_host(paths: Paths, reason: str, duration: timedelta | None) -> str:
     """`suspend`; what to tell."""
     now = SystemClock().now()

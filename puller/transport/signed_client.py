@@ -128,7 +128,7 @@ class SignedClient:
     def _clock_hint(self, answer: Answer) -> str:
         skew = clock_skew_s(answer, self._clock)
         if skew is not None and abs(skew) > 120:
-            return f": this host's clock differs from the backend's by {skew:+.0f} s. Correct the clock"
+            return f": this host's clock is {skew_told(skew)} the backend's. Correct the clock"
         return f": {detail(answer)}. If the host was deleted or enrolled elsewhere, enrol it again"
 
 
@@ -138,6 +138,15 @@ def clock_skew_s(answer: Answer, clock: Clock) -> float | None:
         return (clock.now() - parsedate_to_datetime(answer.headers.get("date", ""))).total_seconds()
     except (TypeError, ValueError):
         return None
+
+
+def skew_told(skew_s: float) -> str:
+    """`2.0 days ahead of`, `40 s behind`: for sentences on this host's clock and another's."""
+    size = abs(skew_s)
+    for length, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if size >= 2 * length:
+            return f"{size / length:.1f} {unit} {'ahead of' if skew_s > 0 else 'behind'}"
+    return f"{size:.0f} s {'ahead of' if skew_s > 0 else 'behind'}"
 
 
 def _origin(url: str) -> tuple[str, str, int]:
