@@ -28,14 +28,17 @@ TYPED = [
     "tests/servers",
     "tests/packaging",
     "tests/docs",
+    "tests/middleware",
+    "tests/scripts/kinds",
     "tests/bench",
     "tests/end_to_end",
+    "tests/vm",
 ]
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, against the built and installed wheel. Arguments go to pytest: -- tests/core -k plan"""
+    """All tests but those on VMs, against the installed wheel. Arguments go to pytest: -- tests/core -k plan"""
     need_from_debian(session)
     wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     arguments = session.posargs or ["tests"]
@@ -44,6 +47,16 @@ def tests(session: nox.Session) -> None:
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
     pytest = ["python", "-m", "pytest", "-n", "2", "--dist", "loadgroup"]
     session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
+
+
+@nox.session
+def vm(session: nox.Session) -> None:
+    """The agent on real VMs of three Debian suites, booted in namespaces; needs root. `-- -k partition` picks some."""
+    need_from_debian(session)
+    wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
+    paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
+    pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile"]
+    session.run(*pytest, *session.posargs, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
 
 
 @nox.session
@@ -97,6 +110,25 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def middleware(session: nox.Session) -> None:
+    """Every kind on the real software; writes docs/scripts/tested.md. `-- redis` runs one, `-- --check` compares."""
+    need_from_debian(session)
+    install_wheel(session, "puller", groups=["tests"])
+    session.run(
+        "python", "-P", "-m", "tests.middleware", *session.posargs, env={"PYTHONPATH": str(tests_alone(session))}
+    )
+
+
+@nox.session
+def agent(session: nox.Session) -> None:
+    """The agent's archives for VMs, in dist/. `-- --fresh` takes the present packages of Debian and PyPI."""
+    need_from_debian(session)
+    install_groups(session, groups=["build"])
+    out = ["--out", str(ROOT / "dist"), "--cache", str(ROOT / ".cache/agent")]
+    session.run("python", ".ci/agent", "--wheel", str(build_wheel(session)), *out, *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write .ci/constraints.txt anew: the newest versions that the oldest Python (Debian 12: 3.11.2) can install."""
     extras = PROJECT["project"]["optional-dependencies"]
@@ -113,13 +145,18 @@ def install_groups(session: nox.Session, *extras: str, groups: list[str], constr
     session.install(*(["--constraint", str(CONSTRAINTS)] if constrained else []), *wanted)
 
 
-def install_wheel(session: nox.Session, *extras: str, groups: list[str]) -> Path:
-    """Build the wheel of this checkout and install it as a user gets it; return the wheel."""
-    install_groups(session, *extras, groups=["build", *groups])
+def build_wheel(session: nox.Session) -> Path:
+    """Build the wheel of this checkout; the group `build` is installed."""
     built = Path(session.virtualenv.location) / "wheel"
     shutil.rmtree(built, ignore_errors=True)
     session.run("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(ROOT), silent=True)
-    wheel = next(built.glob("*.whl"))
+    return next(built.glob("*.whl"))
+
+
+def install_wheel(session: nox.Session, *extras: str, groups: list[str]) -> Path:
+    """Build the wheel of this checkout and install it as a user gets it; return the wheel."""
+    install_groups(session, *extras, groups=["build", *groups])
+    wheel = build_wheel(session)
     # The version does not change between two builds, so pip would keep the old one.
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install("--constraint", str(CONSTRAINTS), f"{wheel}[{','.join(extras)}]")

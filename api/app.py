@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from api import version
 from api.backend import Backend, open_backend
 from api.controllers import (
+    agent,
     artifacts,
     catalogue,
     documents,
@@ -42,6 +43,7 @@ from api.web.security_headers import add_security_headers
 from api.web.strict_request import MAX_BODY_BYTES, StrictRequest
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *agent.ROUTES,
     *artifacts.ROUTES,
     *catalogue.ROUTES,
     *documents.ROUTES,

@@ -17,12 +17,15 @@ from api.principal import SCHEDULE, Principal
 from api.publish.artifacts import ArtifactStore
 from api.publish.bundle import read_scripts, shipped_folder
 from api.services import trust
+from api.services.agents import agentctl_of
 from api.services.ingest import Ingest
+from api.services.inviting import Inviter
 from api.services.publisher import make_publisher
 from api.services.publishing import Publication, Publisher, publish
 from api.services.trust import Trusted
 from api.settings import Settings
 from api.tally import Tally
+from api.web.downloads import Downloads
 from api.web.throttle import Throttle
 
 Now = Callable[[], datetime]
@@ -42,6 +45,7 @@ class Backend:
         self.trusted = trusted
         self.now = now
         self.throttle = Throttle()
+        self.downloads = Downloads()
         self.tally = Tally()
         self.closing = asyncio.Event()
         """Set when the process was told to end: streams that wait end themselves."""
@@ -70,6 +74,11 @@ class Backend:
     def artifacts(self) -> ArtifactStore:
         """Packages and bundles."""
         return ArtifactStore(self.settings.state_folder / "artifacts")
+
+    @cached_property
+    def inviter(self) -> Inviter:
+        """What hosts are invited with. Raises Misconfigured when the shipped scripts are damaged."""
+        return Inviter(base_url=self.settings.server.url, agentctl=agentctl_of(self.shipped), store=self.artifacts)
 
     @cached_property
     def publisher(self) -> Publisher:

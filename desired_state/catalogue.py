@@ -1,11 +1,12 @@
 """What people declare: services, hosts, packages. `problems.py` says what is wrong with them together."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from desired_state.document import Health, Limits, Mode, Seconds, State, Url, Value
 from desired_state.names import (
+    Address,
     Digest,
     FileName,
     HostName,
@@ -23,8 +24,10 @@ from desired_state.names import (
 
 
 class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which hosts get a service: those named, and those that carry all of the labels. Empty: none."""
+    """Which hosts get a service: all, or those named and those that carry all of the labels. Empty: none."""
 
+    all: bool = False
+    """Every host of the catalogue, those that will be declared later too. Stands alone: without hosts and labels."""
     hosts: tuple[HostName, ...] = ()
     labels: dict[LabelKey, LabelValue] = {}
 
@@ -83,6 +86,8 @@ class HostEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     host: HostName
     description: Text = ""
     labels: dict[LabelKey, LabelValue] = {}
+    address: Address | Literal[""] = ""
+    """Where others reach it: a name, or an IP address. Empty: the address that its agent reports, else its name."""
     mode: Mode = "enforce"
     mode_reason: Text = ""
     mode_until: Timestamp | None = None
@@ -115,6 +120,6 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True, order=True)
 
 def selects(placement: Placement, host: HostEntry) -> bool:
     """Whether a placement puts a service on that host."""
-    if host.host in placement.hosts:
+    if placement.all or host.host in placement.hosts:
         return True
     return bool(placement.labels) and all(host.labels.get(k) == v for k, v in placement.labels.items())

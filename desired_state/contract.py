@@ -89,6 +89,14 @@ class VerbMeta(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout_s: Annotated[int, Bound(ge=1, le=86400)]
 
 
+class MetricsPage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A page of metrics that a running service of this kind serves, in the text format of Prometheus."""
+
+    port: ParameterName
+    """The parameter whose value is the port of that page."""
+    path: Annotated[str, Bound(pattern=r"^/[!-~]*$(?!\n)", max_length=200)] = "/metrics"
+
+
 class KindMeta(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a kind's script says of itself: the answer to `meta`."""
 
@@ -100,11 +108,19 @@ class KindMeta(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     parameters: tuple[Parameter, ...] = ()
     packages: tuple[PackageRole, ...] = ()
     ports: tuple[ParameterName, ...] = ()
+    metrics: tuple[MetricsPage, ...] = ()
+    side_by_side: bool = False
+    """Another version is installed beside the one that runs: `install`, `configure`, `restart`, and no stop before."""
     verbs: dict[Verb, VerbMeta] = {}
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if the kind has it."""
         return next((p for p in self.parameters if p.name == name), None)
+
+    @property
+    def required_verbs(self) -> frozenset[Verb]:
+        """Verbs that this kind must have."""
+        return REQUIRED | {Verb.RESTART} if self.side_by_side else REQUIRED
 
     def has(self, verb: Verb) -> bool:
         """Whether the kind implements that verb."""

@@ -30,6 +30,9 @@ TokenId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$(?!\n)")]
 TokenSecret = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{32,128}$(?!\n)")]
 PublicKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{43}=$(?!\n)")]
 """32 bytes of a public key, base64."""
+AgentDigest = Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64})?$(?!\n)", max_length=71)]
+"""The digest of a file that is run on the host; empty where the token names none."""
+_AGENT_VERSION = r"^([A-Za-z0-9][A-Za-z0-9._+~-]{0,63})?$(?!\n)"
 _PREFIX = "towline-join-1."
 
 
@@ -37,8 +40,12 @@ class EnrolmentRefused(ValueError):
     """Nobody was let in; asking again in the same way will not help. The text says why, without secrets."""
 
 
-class JoinToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person carries to the host, once. Read from standard input or a file, never from the command line."""
+class JoinToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a person carries to the host, once. Read from standard input or a file, never from the command line.
+
+    The fields about the agent are left out where they are empty: a token that names no agent is what it always was.
+    A shell script reads them too, before anything that it fetched is run: compact JSON, no escapes in these fields.
+    """
 
     host: HostName
     id: TokenId
@@ -47,6 +54,14 @@ class JoinToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trust_digest: Digest
     """Of the text of the trust file: which publisher this host will believe."""
     expires_at: Timestamp
+    agentctl_digest: AgentDigest = ""
+    """Of the joined `agentctl.sh`, which installs the agent."""
+    agent_digest: AgentDigest = ""
+    """Of the agent's archive."""
+    agent_size: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+    """Bytes of that archive."""
+    agent_version: Annotated[str, Meta(pattern=_AGENT_VERSION, max_length=64)] = ""
+    """It becomes part of a folder's name on the host, so it is a version, or empty."""
 
     def encode(self) -> str:
         """Its text form: one line without spaces."""

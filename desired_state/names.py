@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$(?!\n)"
+ADDRESS_PATTERN = rf"({HOST_PATTERN})|(^[0-9a-f]{{0,4}}:[0-9a-f:]{{1,34}}[0-9.]{{0,15}}$(?!\n))"
 SERVICE_PATTERN = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$(?!\n)"
 KIND_PATTERN = r"^[a-z][a-z0-9_]{0,31}$(?!\n)"
 WORD_PATTERN = r"^[a-z][a-z0-9_]{0,47}$(?!\n)"
@@ -21,6 +22,9 @@ FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._+~-]{0,199}$(?!\n)"
 LABEL_PATTERN = r"^[a-z0-9]([a-zA-Z0-9._/-]{0,61}[a-zA-Z0-9])?$(?!\n)"
 LABEL_VALUE_PATTERN = r"^([a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?)?$(?!\n)"
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$(?!\n)"
+
+AGENT_KIND = "agent"
+"""The kind of the puller itself, driven by `agentctl.sh`: its restart ends the process that asked for it."""
 
 HostName = Annotated[str, Meta(pattern=HOST_PATTERN, max_length=128)]
 """A host, as DNS would write it: lower case, dots between labels. RFC 1123."""
@@ -34,6 +38,8 @@ Role = Annotated[str, Meta(pattern=WORD_PATTERN, max_length=48)]
 Version = Annotated[str, Meta(pattern=VERSION_PATTERN, max_length=64)]
 PackageName = Annotated[str, Meta(pattern=PACKAGE_PATTERN, max_length=96)]
 FileName = Annotated[str, Meta(pattern=FILE_PATTERN, max_length=200)]
+Address = Annotated[str, Meta(pattern=ADDRESS_PATTERN, max_length=128)]
+"""Where a host is reached: a name, or an IPv4 or IPv6 address without brackets."""
 LabelKey = Annotated[str, Meta(pattern=LABEL_PATTERN, max_length=63)]
 LabelValue = Annotated[str, Meta(pattern=LABEL_VALUE_PATTERN, max_length=63)]
 Digest = Annotated[str, Meta(pattern=DIGEST_PATTERN, max_length=71)]

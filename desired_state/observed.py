@@ -10,7 +10,7 @@ Seen = Literal["absent", "stopped", "running", "degraded", "unknown"]
 """`unknown`: nobody could look. It is never ok, and nothing is ever done because of it."""
 
 
-class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which process, beyond doubt: a pid alone is used again; with boot and start time it is not."""
 
     boot_id: str
@@ -22,7 +22,7 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """sha256 of the command line's bytes."""
 
 
-class Observation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One service, as it was seen at one moment."""
 
     service: ServiceName

@@ -51,6 +51,8 @@ class HostIndex:
 
     def selected(self, placement: Placement) -> tuple[HostName, ...]:
         """The hosts of a placement, sorted: the same ones that `catalogue.selects` says yes to."""
+        if placement.all:
+            return tuple(sorted(self.by_name))
         return tuple(sorted(set(self._named(placement)) | self._labelled(placement)))
 
     def _named(self, placement: Placement) -> Iterator[HostName]:

@@ -9,15 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC
 from functools import cached_property
+from ipaddress import ip_address
 from typing import TypeVar
 
 import msgspec
 
-from desired_state.catalogue import Catalogue, Entry, Problem, ServiceEntry
+from desired_state.catalogue import Catalogue, Entry, Placement, Problem, ServiceEntry
 from desired_state.contract import KindMeta
 from desired_state.dependencies import cycles
 from desired_state.document import MAX_BYTES
-from desired_state.names import HostName, Kind, ServiceName
+from desired_state.names import AGENT_KIND, HostName, Kind, ServiceName
 from desired_state.parameters import with_defaults
 from desired_state.placement import HostIndex, on_host
 from desired_state.render import NotRenderable
@@ -105,6 +106,15 @@ def times_are_times(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
+def addresses_are_addresses(fleet: Fleet) -> Iterator[Problem]:
+    """What looks like an IP address and is none, nobody can reach."""
+    for host in fleet.catalogue.hosts:
+        looks_like_one = ":" in host.address or set(host.address) <= set("0123456789.")
+        if host.address and looks_like_one and not _is_ip_address(host.address):
+            at = pointer("hosts", host.host, "address")
+            yield Problem(pointer=at, message=f"{host.address} is no IP address; write a name, or an address in full")
+
+
 def services_are_right(fleet: Fleet) -> Iterator[Problem]:
     """Kind, version, parameters, packages and purge of each service, on each host it is placed on."""
     for entry in fleet.catalogue.services:
@@ -116,8 +126,11 @@ def placements_match(fleet: Fleet) -> Iterator[Problem]:
     """A service that no host gets is most often a slip of the pen; it may also be waiting for its hosts."""
     for entry in fleet.services.values():
         at = pointer("services", entry.service, "placement")
+        if entry.placement.all:
+            yield from _all_and_more(entry.placement, at)
+            continue
         if not entry.placement.hosts and not entry.placement.labels:
-            yield _warning(at, "is empty, so no host gets this service; add labels or hosts")
+            yield _warning(at, "is empty, so no host gets this service; add labels or hosts, or all: true")
             continue
         for number, name in enumerate(entry.placement.hosts):
             if name not in fleet.hosts:
@@ -176,16 +189,36 @@ def ports_are_free(fleet: Fleet) -> Iterator[Problem]:
                     )
 
 
+def agents_run(fleet: Fleet) -> Iterator[Problem]:
+    """A host has one agent, which carries every order out: it cannot be told to stop or to remove itself."""
+    first: dict[HostName, ServiceName] = {}
+    for name, placed in fleet.placed.items():
+        for host, entry in placed.items() if fleet.services[name].kind == AGENT_KIND else ():
+            if entry.state != "running":
+                override = fleet.services[name].overrides.get(host)
+                where = ("overrides", host) if override is not None and override.state else ()
+                yield Problem(
+                    pointer=pointer("services", name, *where, "state"),
+                    message=f"the agent is not {entry.state} by a document; suspend the host by its mode, or run "
+                    "agentctl.sh uninstall on it",
+                )
+            if first.setdefault(host, name) != name:
+                message = f"{host} has an agent already, {first[host]}; place one of the two elsewhere"
+                yield Problem(pointer=pointer("services", name, "placement"), message=message)
+
+
 CHECKS: tuple[Check, ...] = (
     names_are_unique,
     text_is_whole,
     times_are_times,
+    addresses_are_addresses,
     services_are_right,
     placements_match,
     overrides_are_placed,
     dependencies_are_there,
     dependencies_end,
     ports_are_free,
+    agents_run,
 )
 """Every rule. Tests take each one out and see what it tells go untold."""
 
@@ -214,6 +247,21 @@ def _size(fleet: Fleet, entry: ServiceEntry) -> int:
         raise AssertionError(f"problems() overlooked: {error}") from error
     text = msgspec.json.format(body, indent=2)
     return len(text) + 4 * (text.count(b"\n") + 1) + 2
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _all_and_more(placement: Placement, at: str) -> Iterator[Problem]:
+    """Who writes a label beside `all` believes that it narrows the placement."""
+    for field in ("hosts", "labels"):
+        if getattr(placement, field):
+            yield Problem(pointer=f"{at}/{field}", message="says nothing beside all: true; take one of the two out")
 
 
 def _dependency_problems(fleet: Fleet, name: ServiceName, needed: ServiceName, at: str) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from desired_state.names import Digest, Kind, ParameterName, Revision, Role, Ser
 from desired_state.observed import Identity
 
 
-class Recorded(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Recorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One service as it was applied last."""
 
     name: ServiceName

@@ -1,4 +1,7 @@
-"""What a host says of itself. No secret, no unbounded text, every word from a closed set or bounded."""
+"""What a host says of itself. No secret, no unbounded text, every word from a closed set or bounded.
+
+Read leniently: an agent may be newer than its backend, or older than what wrote the record that it finds (adr/0010).
+"""
 
 from typing import Annotated, Literal
 
@@ -99,6 +102,8 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     services: tuple[ServiceStatus, ...] = ()
     held: tuple[Held, ...] = ()
     boot_id: str = ""
+    address: Annotated[str, Meta(max_length=64)] = ""
+    """Where this host's own requests come from, as it sees it: its address towards the backend or the proxy."""
     agent_version: str = ""
     source: Literal["http", "git", "directory", ""] = ""
 
@@ -127,7 +132,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     document_digest: Digest | Literal[""] = ""
 
 
-class Delivery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The body of POST /v1/hosts/{name}/reports: reports oldest first, and a heartbeat."""
 
     reports: Annotated[tuple[Report, ...], Meta(max_length=100)] = ()

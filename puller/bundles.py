@@ -22,6 +22,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from desired_state.bundle_index import read_index
 from desired_state.contract import BundleIndex
 from desired_state.names import FILE_PATTERN, Digest, digest_of, is_name
 from puller.ports import Stalled, Unavailable
@@ -197,9 +198,12 @@ def _reader(data: bytes) -> io.BufferedIOBase:
 
 def _read_index(content: dict[str, bytes], digest: Digest) -> BundleIndex:
     try:
-        index = msgspec.json.decode(content[INDEX], type=BundleIndex, strict=True)
+        read = read_index(content[INDEX])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Stalled(f"the bundle {digest} is refused: {INDEX}: {error}. Publish one made by this version") from error
+    for kind, reason in read.unreadable.items():
+        _log.warning("kind left out: this puller cannot read it, upgrade it", kind=kind[:60], reason=reason[:300])
+    index = read.index
     lost = sorted(kind for kind in index.kinds if f"{kind}ctl.sh" not in content)
     if lost:
         raise Stalled(f"the bundle {digest} is refused: {INDEX} names kinds without a script: {', '.join(lost)[:500]}")

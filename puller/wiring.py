@@ -68,6 +68,7 @@ async def open_parts(settings: Settings, paths: Paths) -> AsyncIterator[Parts]:
             metrics=_metrics(settings),
             boot_id=boot_id(),
             agent_version=agent_version(),
+            own_address=lambda: signed.own_address if signed else "",
         )
 
 

@@ -48,22 +48,15 @@ parameters_fit() {
   [[ ${PARAM[health_path]} =~ ^/[!-~]*$ ]] || problem health_path 'is no path of a URL'
 }
 
-program() { # program [FOLDER] -> REPLY
-  for REPLY in "${1-$current}"/{sbin/nginx,bin/nginx,nginx}; do
-    [[ ! -x $REPLY ]] || return 0
-  done
-  fail "$NOT_INSTALLED" 'the package has no sbin/nginx and no bin/nginx'
-}
+program() { program_of "${1-$current}" sbin/nginx bin/nginx nginx; } # program [FOLDER] -> REPLY
 
 install() {
-  local words content=''
+  local content=''
   place_package server
   local -r folder=$REPLY
   program "$folder"
-  words=$("$REPLY" -v 2>&1) || fail "$NOT_INSTALLED" "$REPLY does not run on this host"
-  [[ $words =~ nginx/([0-9]+\.[0-9]+\.[0-9]+) ]] || fail "$DOCUMENT_WRONG" "nginx says no version: $words"
-  local -r version=${BASH_REMATCH[1]}
-  version_fits "$version"
+  version_of "$REPLY" -v
+  local -r version=$REPLY
   if [[ -n ${TOWLINE_PACKAGE_content-} ]]; then place_package content && content=$REPLY; fi
   use_package current "$folder"
   if [[ -n $content ]]; then use_package content "$content"; else release_packages content; fi

@@ -52,22 +52,14 @@ parameters_fit() {
 }
 
 # program [FOLDER] -> REPLY: the server of the package in use.
-program() {
-  for REPLY in "${1-$current}"/bin/{valkey,redis}-server "${1-$current}"/{valkey,redis}-server; do
-    [[ ! -x $REPLY ]] || return 0
-  done
-  fail "$NOT_INSTALLED" 'the package has no bin/redis-server and no bin/valkey-server'
-}
+program() { program_of "${1-$current}" bin/redis-server bin/valkey-server redis-server valkey-server; }
 
 install() {
-  local words
   place_package server
   local -r folder=$REPLY
   program "$folder"
-  words=$("$REPLY" --version) || fail "$NOT_INSTALLED" "$REPLY does not run on this host"
-  [[ $words =~ v=([0-9]+\.[0-9]+\.[0-9]+) ]] || fail "$DOCUMENT_WRONG" "the server says no version: $words"
-  local -r version=${BASH_REMATCH[1]}
-  version_fits "$version"
+  version_of "$REPLY" --version
+  local -r version=$REPLY
   use_package current "$folder"
   installed_as "$version"
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.agent_archive import agent_archive as built_agent_archive
 from tests.servers.forward_proxy import ForwardProxy, forward_proxy
 from tests.servers.git_https import NAME, GitOverHttps, git_over_https
 from tests.servers.git_ssh import GitOverSsh, serve_git_over_ssh
@@ -80,3 +81,9 @@ def way_out() -> Iterator[ForwardProxy]:
     """A forward proxy with basic auth that alone knows the name of git_https (url_behind_proxy)."""
     with forward_proxy({NAME: "127.0.0.1"}) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def agent_archive() -> Path:
+    """The agent's self-contained archive of this checkout. Variants of it: tests/servers/agent_archive.py."""
+    return built_agent_archive()

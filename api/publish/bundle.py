@@ -21,7 +21,7 @@ from msgspec import Struct
 
 import desired_state
 from api.errors import Misconfigured
-from desired_state.contract import REQUIRED, BundleIndex, KindMeta
+from desired_state.contract import BundleIndex, KindMeta
 from desired_state.document import Artifact
 from desired_state.names import Kind, digest_of
 
@@ -135,9 +135,12 @@ def _read_meta(folder: Path, kind: str, path: str) -> KindMeta:
         raise BadScript(path, f"what it prints for `meta` does not fit the contract: {error}") from error
     if meta.kind != kind:
         raise BadScript(path, f"says it is for the kind {meta.kind}; a script is named after its kind")
-    missing = sorted(REQUIRED - {*meta.verbs, "meta"})
+    missing = sorted(meta.required_verbs - {*meta.verbs, "meta"})
     if missing:
         raise BadScript(path, f"lacks the required verbs {', '.join(missing)}")
+    nowhere = sorted({page.port for page in meta.metrics} - {parameter.name for parameter in meta.parameters})
+    if nowhere:
+        raise BadScript(path, f"names ports of metrics that are no parameters: {', '.join(nowhere)}")
     return meta
 
 

@@ -1,80 +1,32 @@
-"""How hosts get in: invited by a person, let in once by a join token, known by their keys from then on."""
+"""How hosts get in: let in once by a join token, known by their keys from then on. `inviting` made the token."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database import snapshot, transaction
-from api.errors import Forbidden, Invalid, Unauthenticated
+from api.errors import Forbidden, Unauthenticated
 from api.moments import micros, moment
-from api.principal import Principal
-from api.repositories import catalogue, hosts
+from api.repositories import hosts
 from api.repositories import trust as notes
 from api.repositories.hosts import Held, Identity
-from api.secret_text import new_id, new_secret
 from api.services import audit
-from desired_state.catalogue import Problem
 from desired_state.enrolment import (
     EnrolmentAnswer,
     EnrolmentRefused,
     EnrolmentRequest,
     HeldToken,
-    JoinToken,
     SourceSettings,
     check_token,
     read_enrolment,
     sealing_key_of,
-    secret_hash,
 )
-from desired_state.names import HOST_PATTERN, is_name
 from desired_state.request_signature import RequestRefused, SharedKey, check_request, keyid_of, shared_key
 
 NOT_LET_IN = "this host is not let in; ask who invited it to look at the audit log, and to invite it again"
 """The same text for all reasons but expiry: whoever guesses learns nothing. The audit log has the reason."""
-
-
-class Invitation(Struct, frozen=True, kw_only=True):
-    """What a person carries to the host."""
-
-    host: str
-    join_token: str
-    expires_at: datetime
-    declared: bool
-    """Whether the catalogue has the host: only then is there a document for it."""
-
-
-async def invite(
-    engine: AsyncEngine, by: Principal, host: str, *, base_url: str, now: datetime, lasts: timedelta
-) -> Invitation:
-    """Make a join token for the host; earlier ones that were not used are void. Raises Invalid, NotFound."""
-    if not is_name(HOST_PATTERN, host) or len(host) > 128:
-        raise Invalid("nobody is invited", (Problem(pointer="/host", message=f"{host!r} is not a host name"),))
-    secret, token_id, expires = new_secret(), new_id(), (now + lasts).replace(microsecond=0)
-    held = Held(
-        id=token_id,
-        host=host,
-        secret_hash=secret_hash(secret),
-        created_by=by.actor,
-        created_us=micros(now),
-        expires_us=micros(expires),
-    )
-    async with transaction(engine) as connection:
-        trust = await notes.newest(connection)
-        if trust is None:
-            raise Invalid("there is no trust yet; run: towline trust init")
-        await hosts.put_join_token(connection, held)
-        declared = await catalogue.entry(connection, "host", host) is not None
-        detail = {"token": token_id, "expires_at": expires.isoformat()}
-        await audit.append(
-            connection, now=now, actor=by.actor, action="host.invited", subject=f"host/{host}", detail=detail
-        )
-    token = JoinToken(
-        host=host, id=token_id, secret=secret, backend_url=base_url, trust_digest=trust.digest, expires_at=expires
-    )
-    return Invitation(host=host, join_token=token.encode(), expires_at=expires, declared=declared)
 
 
 async def enrol(

@@ -70,7 +70,8 @@ class Scripts(Struct, frozen=True, kw_only=True):
     async def look(self, service: Service) -> Observation:
         """Asks `check_status`. Whatever keeps the script from answering makes the service unknown, and nothing else."""
         if service.kind not in self.kinds:
-            return self._unknown(service, f"no script of kind {service.kind} is in the bundle that the document pins")
+            told = f"the bundle that the document pins has no script of kind {service.kind} that this agent can read"
+            return self._unknown(service, told)
         folder = self.paths.steps / LOOK_STEP / service.name
         try:
             call = self.call(service, Verb.CHECK_STATUS, step=look_step(service.name), folder=folder)

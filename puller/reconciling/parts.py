@@ -37,3 +37,5 @@ class Parts(Struct, frozen=True, kw_only=True):
     """None: nobody on this host collects them."""
     boot_id: str = ""
     agent_version: str = ""
+    own_address: Callable[[], str] = str
+    """This host's own address towards the backend, as its last request had it; empty when nobody knows."""

@@ -84,6 +84,7 @@ def _mark_good(db: sqlite3.Connection, findings: Findings, status: Status) -> bo
 def about(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Status:
     """The fields of a status that do not follow from what was found."""
     ratchet = documents.ratchet(db)
+    before = findings.known.status
     return Status(
         host=parts.host,
         sync="unknown",
@@ -94,6 +95,8 @@ def about(db: sqlite3.Connection, parts: Parts, findings: Findings) -> Status:
         document_digest=findings.newest.digest if findings.newest else "",
         boot_id=parts.boot_id,
         agent_version=parts.agent_version,
+        # Not asked yet is no news: a puller that was restarted must not report that its host has no address.
+        address=parts.own_address() or (before.address if before else ""),
         source=parts.source_type,
     )
 

@@ -46,6 +46,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     is_cut: bool = False
     """The body was longer than the caller allows: this is only its beginning."""
+    own_address: str = ""
+    """The address that this host had in the exchange: towards the server, or the proxy. Empty when nobody knows."""
 
 
 class HttpClient:
@@ -83,6 +85,7 @@ class HttpClient:
         try:
             async with asyncio.timeout(self._deadlines.total_s):
                 async with self.stream(method, url, headers=headers, body=body) as response:
+                    address = _own_address(response)  # before the body: with its end the connection may go
                     content = await _read_bounded(response, max_bytes)
         except TimeoutError as error:
             raise Unavailable(f"{method} {shown(url)}: no complete answer in {self._deadlines.total_s:g} s") from error
@@ -91,6 +94,7 @@ class HttpClient:
             headers=_lower_names(response),
             body=content[:max_bytes],
             is_cut=len(content) > max_bytes,
+            own_address=address,
         )
 
     @asynccontextmanager
@@ -162,6 +166,16 @@ def shown(url: str) -> str:
     except ValueError:
         return UNREADABLE
     return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _own_address(response: httpx2.Response) -> str:
+    """Read from the connection itself: no look-up, no packet, and right also where routes or names changed."""
+    stream = response.extensions.get("network_stream")
+    try:
+        address = stream.get_extra_info("client_addr") if stream is not None else None
+    except OSError:  # the other side has closed it already
+        address = None
+    return str(address[0])[:64] if isinstance(address, tuple) and address else ""
 
 
 def _lower_names(response: httpx2.Response) -> dict[str, str]:

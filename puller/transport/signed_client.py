@@ -38,6 +38,8 @@ class SignedClient:
         self._key = key
         self._clock = clock
         self._kept: dict[tuple[str, str], _Signed] = {}
+        self.own_address = ""
+        """This host's own address in its last exchange with the backend, or with the proxy before it."""
 
     def use_key(self, key: bytes) -> None:
         """From now on signs with this key: the trust file names another exchange key of the backend."""
@@ -72,6 +74,7 @@ class SignedClient:
         answer = await self.http.ask(
             "GET", url, max_bytes=max_bytes, headers={**(headers or {}), **self.signature("GET", url)}
         )
+        self.own_address = answer.own_address or self.own_address
         self.refuse(answer, f"GET {shown(url)}")
         return answer
 
@@ -80,6 +83,7 @@ class SignedClient:
         url = self.address(path)
         headers = {"Content-Type": "application/json", **self.signature("POST", url, body)}
         answer = await self.http.ask("POST", url, max_bytes=max_bytes, headers=headers, body=body)
+        self.own_address = answer.own_address or self.own_address
         self.refuse(answer, f"POST {shown(url)}")
         return answer
 

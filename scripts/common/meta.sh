@@ -3,6 +3,8 @@
 #
 # PACKAGES has a line per role:  role | required or optional | help
 # VERBS has the verbs that the kind implements, each with its time limit in seconds.
+# METRICS, where the kind serves pages of metrics, has pairs:  parameter of the port, path
+# SIDE_BY_SIDE=true says that another version is installed beside the one that runs, which need not stop for it.
 
 json_text() { # json_text TEXT -> REPLY
   REPLY=${1//\\/\\\\}
@@ -54,6 +56,17 @@ json_packages() { # -> REPLY
   REPLY="[${all#, }]"
 }
 
+json_metrics() { # -> REPLY
+  local all='' number
+  local -a words
+  read -rd '' -a words <<<"${METRICS-}" || :
+  for ((number = 0; number < ${#words[@]}; number += 2)); do
+    json_text "${words[number + 1]-/metrics}"
+    all+=", {\"port\": \"${words[number]}\", \"path\": $REPLY}"
+  done
+  REPLY="[${all#, }]"
+}
+
 meta() {
   local name all='' verbs=''
   local -a words
@@ -71,5 +84,6 @@ meta() {
   printf ' "parameters": [%s],\n' "${all#,}"
   json_packages && printf ' "packages": %s,\n' "$REPLY"
   read -ra words <<<"$PORTS" && json_list ${words[@]+"${words[@]}"} && printf ' "ports": %s,\n' "$REPLY"
+  json_metrics && printf ' "metrics": %s, "side_by_side": %s,\n' "$REPLY" "${SIDE_BY_SIDE-false}"
   printf ' "verbs": {%s}}\n' "${verbs#, }"
 }

@@ -47,6 +47,26 @@ lock_packages() {
   for folder in "$prefix"/packages/.partial-*; do [[ ! -d $folder ]] || remove_tree "$folder"; done
 }
 
+# program_of FOLDER NAME... -> REPLY: the first of these programs that the folder holds.
+program_of() {
+  local name
+  for name in "${@:2}"; do
+    REPLY=$1/$name
+    [[ ! -x $REPLY || -d $REPLY ]] || return 0
+  done
+  local all="${*:2}"
+  fail "$NOT_INSTALLED" "the package has no ${all// / and no }"
+}
+
+# version_of COMMAND... -> REPLY: the first version in what it says, and that it fits the document's.
+version_of() {
+  local words
+  words=$("$@" 2>&1) || fail "$NOT_INSTALLED" "$1 does not run on this host"
+  [[ $words =~ [0-9]+\.[0-9]+\.[0-9]+ ]] || fail "$DOCUMENT_WRONG" "the program says no version: ${words:0:200}"
+  REPLY=${BASH_REMATCH[0]}
+  version_fits "$REPLY"
+}
+
 # package_of ROLE: sets file, name (of the folder), version and digest of the caller; false when there is none.
 package_of() {
   local part="TOWLINE_PACKAGE_$1"

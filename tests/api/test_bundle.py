@@ -73,6 +73,11 @@ def test_the_index_tells_the_kinds() -> None:
         (META.replace(b'"toy"', b'"other"'), "for the kind other"),
         (META.replace(b'"install": {"timeout_s": 5},', b""), "lacks the required verbs install"),
         (META.replace(b'"kind": "toy",', b'"kind": "toy", "extra": 1,'), "extra"),
+        (META.replace(b'"kind": "toy",', b'"kind": "toy", "side_by_side": true,'), "lacks the required verbs restart"),
+        (
+            META.replace(b'"kind": "toy",', b'"kind": "toy", "metrics": [{"port": "web"}],'),
+            "no parameters: web",
+        ),
     ],
 )
 def test_a_script_that_breaks_the_contract_is_refused(script: bytes, said: str) -> None:

@@ -19,6 +19,7 @@ from api.services.ingest import Ingest, store
 from desired_state.names import digest_of
 from desired_state.report import Condition, Delivery, Heartbeat, Report, Status
 from tests.api.signing import NOW, SigningHost
+from tests.core.newer import of_a_newer_version
 
 
 def a_report(host: str = "alpha", seq: int = 1, *, run: str = "", revision: int = 1, **more: Any) -> Report:
@@ -95,6 +96,18 @@ def test_what_is_answered_is_stored(database_url: str) -> None:
 
     async def work(door: Door) -> tuple[object, object]:
         receipt = await door.ingest.submit("alpha", reporting(one))
+        return receipt.accepted, msgspec.json.decode(await door.value(select(report.c.body)), type=Report)
+
+    assert at_the_door(database_url, work) == ((one.id,), one)
+
+
+def test_a_newer_agent_is_heard(database_url: str) -> None:
+    """What an agent sends that is newer than this backend is stored, without the fields that nobody knows here."""
+    one = a_report()
+
+    async def work(door: Door) -> tuple[object, object]:
+        delivery = ingesting.read_delivery(of_a_newer_version(reporting(one)))
+        receipt = await door.ingest.submit("alpha", delivery)
         return receipt.accepted, msgspec.json.decode(await door.value(select(report.c.body)), type=Report)
 
     assert at_the_door(database_url, work) == ((one.id,), one)

@@ -7,7 +7,7 @@ import time
 
 from tests.bench.measurement import Measurement, table
 
-NAMES = ("planning", "publishing", "publish_job", "ingest", "polling", "agent", "starting")
+NAMES = ("planning", "publishing", "publish_job", "ingest", "polling", "agent", "starting", "scripts")
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """Enrolment: who gets in, and every way in which nobody does."""
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from desired_state.enrolment import (
     EnrolmentRefused,
@@ -37,6 +38,16 @@ TOKEN = JoinToken(
     backend_url="https://towline.example",
     trust_digest="sha256:" + "ab" * 32,
     expires_at=NOW + timedelta(hours=1),
+)
+OLD_TOKEN = msgspec.json.encode(
+    {
+        "host": HOST,
+        "id": "token-0001",
+        "secret": SECRET,
+        "backend_url": "https://towline.example",
+        "trust_digest": "sha256:" + "ab" * 32,
+        "expires_at": NOW + timedelta(hours=1),
+    }
 )
 HELD = HeldToken(host=HOST, id=TOKEN.id, secret_hash=secret_hash(SECRET), expires_at=TOKEN.expires_at)
 
@@ -96,6 +107,44 @@ def test_a_join_token_is_one_line() -> None:
     """A join token writes one line, and that line reads as the token, with space around it."""
     text = TOKEN.encode()
     assert (True, [text], TOKEN) == (text.startswith("towline-join-1."), text.split(), JoinToken.decode(f" {text}\n"))
+
+
+def test_a_token_without_an_agent_is_what_it_was() -> None:
+    """Its bytes are those of before tokens named an agent; a token of then reads as one without."""
+    text = "towline-join-1." + urlsafe_b64encode(OLD_TOKEN).decode().rstrip("=")
+    assert (text, TOKEN) == (TOKEN.encode(), JoinToken.decode(text))
+
+
+def test_a_join_token_names_the_agent() -> None:
+    """Digests, size and version of the agent travel with it, in JSON that a shell's regular expression reads."""
+    digest = "sha256:" + "0a" * 32
+    token = structs.replace(
+        TOKEN, agentctl_digest="sha256:" + "cd" * 32, agent_digest=digest, agent_size=31_000_000, agent_version="0.4.0"
+    )
+    encoded = token.encode().removeprefix("towline-join-1.")
+    text = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    assert f'"agent_digest":"{digest}","agent_size":31000000,"agent_version":"0.4.0"}}'.encode() in text
+    assert token == JoinToken.decode(token.encode())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"agentctl_digest": "ab"},
+        {"agent_digest": "sha256:" + "AB" * 32},
+        {"agent_digest": "sha256:" + "ab" * 32 + "\n"},
+        {"agent_size": -1},
+        {"agent_size": "1"},
+        {"agent_version": "../x"},
+        {"agent_version": "1 2"},
+    ],
+)
+def test_what_a_token_says_of_the_agent_is_strict(changes: dict[str, object]) -> None:
+    """A digest, size or version in a bad form is refused: a shell script will use it."""
+    fields = msgspec.to_builtins(TOKEN) | changes
+    text = "towline-join-1." + urlsafe_b64encode(msgspec.json.encode(fields)).decode().rstrip("=")
+    with pytest.raises(EnrolmentRefused, match="cut off or changed"):
+        JoinToken.decode(text)
 
 
 def test_a_changed_join_token_is_refused() -> None:

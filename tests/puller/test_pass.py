@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from desired_state.document import Limits
 from tests.fakes.puller import FakePuller, condition, on_a_host, package, running
 from tests.fakes.script_host import failing
@@ -30,6 +32,23 @@ def test_nothing_to_do_does_nothing(tmp_path: Path) -> None:
         p.host.looks.clear()
         await p.run_pass()
         assert ([], [], 1) == (p.host.calls, p.host.looks, len(p.sink.reports))
+
+    on_a_host(tmp_path, story)
+
+
+def test_the_hosts_own_address_is_reported(tmp_path: Path) -> None:
+    """The address of the last request to the backend; a puller that was restarted and has not asked yet keeps it."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        address = ["10.0.0.7"]
+        p.parts = replace(p.parts, own_address=lambda: address[0])
+        p.restart()
+        await p.run_pass()
+        address[0] = ""
+        p.restart()
+        assert ("10.0.0.7", "10.0.0.7") == ((await p.run_pass()).status.address, p.sink.last.status.address)
+        assert 1 == len(p.sink.reports)
 
     on_a_host(tmp_path, story)
 

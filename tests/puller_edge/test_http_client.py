@@ -30,6 +30,12 @@ def test_answer_is_returned_with_lower_case_header_names(clock: FakeClock) -> No
     assert (200, b"hello", "yes", False) == (answer.status, answer.body, answer.headers["x-thing"], answer.is_cut)
 
 
+def test_own_address_is_that_of_the_connection(clock: FakeClock) -> None:
+    """An answer tells which address this host had in the exchange."""
+    with serving(lambda exchange: exchange.answer(200, b"hello")) as server:
+        assert "127.0.0.1" == get(clock, server.url).own_address
+
+
 def test_longer_body_is_cut(clock: FakeClock) -> None:
     """A body beyond the bound is not read to its end, and the answer says so."""
 

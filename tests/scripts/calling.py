@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from desired_state.answer import read_answer
 from desired_state.contract import Verb
 from tests.middleware import Package
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 KINDS = sorted(path.name.removesuffix("ctl.sh") for path in SCRIPTS.glob("*ctl.sh"))
 TIMEOUT_S = 120
 
@@ -217,3 +218,15 @@ def eventually(seconds: float, question: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def end_processes(folder: Path) -> None:
+    """Processes whose service folder or working directory lies below the scratch folder: this run's own."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            where = f"{process.joinpath('cwd').readlink()}/"
+            command = process.joinpath("cmdline").read_bytes()
+            if int(process.name) != os.getpid() and (
+                where.startswith(f"{folder}/") or f"{folder}/".encode() in command
+            ):
+                os.kill(int(process.name), signal.SIGKILL)

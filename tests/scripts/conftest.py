@@ -1,13 +1,12 @@
 """A scratch prefix per test; whatever still runs below it at the end is ended."""
 
-import os
-import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.scripts.calling import end_processes
 
 
 @pytest.fixture
@@ -17,16 +16,4 @@ def folder() -> Iterator[Path]:
         try:
             yield Path(name)
         finally:
-            _end_processes(Path(name))
-
-
-def _end_processes(folder: Path) -> None:
-    """Processes whose service folder or working directory lies below the scratch folder: this test's own."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            where = f"{process.joinpath('cwd').readlink()}/"
-            command = process.joinpath("cmdline").read_bytes()
-            if int(process.name) != os.getpid() and (
-                where.startswith(f"{folder}/") or f"{folder}/".encode() in command
-            ):
-                os.kill(int(process.name), signal.SIGKILL)
+            end_processes(Path(name))

@@ -11,11 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from desired_state.contract import REQUIRED, KindMeta
+from desired_state.contract import KindMeta
 from tests.scripts.calling import KINDS, SCRIPTS, Service, free_port, tree
 from tests.scripts.hostile import hostile_values
 from tests.scripts.kinds.case import case_of
 
+HOSTS_OWN = {"metrics"}
+"""Folders below the prefix that belong to the host, not to a service: they stay."""
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -43,8 +45,8 @@ def test_meta_fits_the_contract(kind: str) -> None:
     """`meta` needs no environment and fits the schema of the contract."""
     meta = meta_of(kind)
     assert kind == meta.kind
-    assert REQUIRED <= meta.verbs.keys()
-    assert set() == set(meta.ports) - {p.name for p in meta.parameters}
+    assert meta.required_verbs <= meta.verbs.keys()
+    assert set() == {*meta.ports, *(page.port for page in meta.metrics)} - {p.name for p in meta.parameters}
 
 
 def test_meta_needs_no_privileges(kind: str, folder: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_whole_life(kind: str, folder: Path) -> None:
     kept.write_text("kept")
     assert ("1", "0") == (service.do("uninstall").changed, service.do("uninstall").changed)
     assert (5, "kept") == (service.status().code, kept.read_text())
-    assert ["packages", "services"] == sorted(p.name for p in service.prefix.iterdir() if p.is_dir())
+    assert {"packages", "services"} == {p.name for p in service.prefix.iterdir() if p.is_dir()} - HOSTS_OWN
     assert [] == list((service.prefix / "packages").iterdir())
     assert ("1", "0") == (service.do("purge").changed, service.do("purge").changed)
     assert [] == list((service.prefix / "services").iterdir())

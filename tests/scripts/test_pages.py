@@ -6,7 +6,10 @@ import msgspec
 import pytest
 
 from desired_state.contract import KindMeta
+from tests.middleware.tested_page import PAGE as TESTED
+from tests.middleware.tested_page import sections
 from tests.scripts.calling import KINDS
+from tests.scripts.kinds.case import case_of, has_case
 from tests.scripts.parameter_table import page_of, with_table
 from tests.scripts.test_conformance import meta_of
 
@@ -45,6 +48,14 @@ def test_catalogue_entries_on_the_page_are_good(kind: str) -> None:
         assert set(entry["parameters"]) <= {parameter.name for parameter in meta.parameters}
         assert set(entry.get("packages", {})) <= {role.role for role in meta.packages}
         assert _supports(meta, str(entry["version"]))
+
+
+@pytest.mark.parametrize("kind", filter(has_case, KINDS))
+def test_the_run_on_real_software_is_told(kind: str) -> None:
+    """Every version of the case has its column; else run `nox -s middleware -- KIND`."""
+    head = sections(TESTED.read_text())[kind].split("\n")[2]
+    software = [f"{one.name} {one.version}" for one in case_of(kind).real.software]
+    assert software == head.removeprefix("|  | ").removesuffix(" |").split(" | ")
 
 
 def _supports(meta: KindMeta, version: str) -> bool:

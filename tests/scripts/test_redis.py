@@ -2,11 +2,8 @@
 
 import os
 import signal
-import socket
 import time
-from contextlib import closing
 from pathlib import Path
-from typing import IO, cast
 
 import msgspec
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from tests.middleware import redis_archive, valkey_archive
 from tests.scripts.calling import Service, eventually, free_port
 from tests.scripts.kinds.case import case_of
+from tests.scripts.kinds.redis import ask
 
 CASE = case_of("redis")
 
@@ -28,28 +26,6 @@ def redis(folder: Path, name: str = "cache", password: str = "", **parameters: s
         parameters={"port": str(free_port()), "maxmemory": "32mb", **parameters},
         secrets={"password": password} if password else {},
     )
-
-
-def ask(service: Service, *commands: tuple[str, ...]) -> list[str]:
-    """Each command's answer, by a client that is not the script's."""
-    answers = []
-    with closing(socket.create_connection(("127.0.0.1", int(service.parameters["port"])), timeout=10)) as line:
-        stream = cast("IO[bytes]", line.makefile("rwb"))
-        for command in commands:
-            words = [word.encode() for word in command]
-            stream.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
-            stream.flush()
-            answers.append(_answer(stream))
-    return answers
-
-
-def _answer(stream: IO[bytes]) -> str:
-    first = stream.readline().decode().rstrip("\r\n")
-    if first.startswith("$") and first != "$-1":
-        return stream.read(int(first[1:]) + 2)[:-2].decode()
-    if first.startswith("*"):
-        return " ".join(_answer(stream) for _ in range(int(first[1:])))
-    return first
 
 
 def test_a_reload_keeps_the_process_and_takes_hold(folder: Path) -> None:

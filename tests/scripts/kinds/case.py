@@ -2,11 +2,45 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 
 from msgspec import Struct
 
 from tests.middleware import Package
 from tests.scripts.calling import Service
+
+
+class Software(Struct, frozen=True, kw_only=True):
+    """One program in one version, as it can be had."""
+
+    name: str
+    version: str
+    packages: Callable[[], Mapping[str, Package]]
+    layout_only: bool = False
+    """Not the real program: an archive with upstream's layout."""
+    refuses: str = ""
+    """What this one says of the data that the next newer one has left; empty where it takes it."""
+
+
+class Real(Struct, frozen=True, kw_only=True):
+    """How the real software of a kind is asked, changed and trusted with data."""
+
+    software: tuple[Software, ...]
+    """Oldest first: each is the upgrade of the one before."""
+    probe: Callable[[Service], str]
+    """Asks by the software's own client or protocol; what it answered, in words for the table. Raises when it fails."""
+    write: Callable[[Service], None] | None = None
+    """Leaves data with it."""
+    read: Callable[[Service], bool] | None = None
+    """Whether that data is there."""
+    restarted: Mapping[str, str] = {}
+    """Parameters whose change needs a restart."""
+    reloaded: Mapping[str, str] = {}
+    """Parameters whose change needs a reload."""
+    process: bool = True
+    """Whether the service has a process."""
+    cost_s: int = 10
+    """About how long its run takes, downloads aside: where time is short, the cheap ones are run first."""
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -26,6 +60,13 @@ class Case(Struct, frozen=True, kw_only=True):
     """Free text: how to read back what the configuration made of it."""
     data: str = "data/kept"
     """A file below the service's folder that uninstall must keep."""
+    real: Real
+    """What `nox -s middleware` runs."""
+
+
+def has_case(kind: str) -> bool:
+    """Whether the kind has a case beside this module."""
+    return find_spec(f"tests.scripts.kinds.{kind}") is not None
 
 
 def case_of(kind: str) -> Case:

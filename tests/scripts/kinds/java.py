@@ -2,7 +2,8 @@
 
 from tests.middleware import java_app_archive, java_runtime_archive
 from tests.scripts.calling import Service
-from tests.scripts.kinds.case import Case
+from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.http import body_of
 
 
 def _argument(service: Service) -> str:
@@ -12,6 +13,19 @@ def _argument(service: Service) -> str:
 
 def _secret(service: Service) -> str:
     return (service.root / "etc/secret").read_bytes().decode().partition("\n")[2].removesuffix("\n")
+
+
+def _write(service: Service) -> None:
+    (service.root / "data/kept").write_text("by towline")
+
+
+def _software(version: str, java: str) -> Software:
+    """The runtime's own HTTP server, of the app's version, on that runtime."""
+    return Software(
+        name=f"HTTP service on Java {java}:",
+        version=version,
+        packages=lambda: {"app": java_app_archive(version), "jdk": java_runtime_archive(java)},
+    )
 
 
 CASE = Case(
@@ -43,4 +57,12 @@ CASE = Case(
         ("colour", "blue"),
     ),
     arrives={"secret": _secret},
+    real=Real(
+        software=(_software("1.0.0", "21.0.8"), _software("2.0.0", "25.0.2")),
+        probe=lambda service: f"GET /version: {body_of(service, '/version').strip()}",
+        write=_write,
+        read=lambda service: (service.root / "data/kept").read_text() == "by towline",
+        restarted={"max_heap": "48mb"},
+        cost_s=15,
+    ),
 )

@@ -2,7 +2,8 @@
 
 from tests.middleware import nginx_archive
 from tests.scripts.calling import Service
-from tests.scripts.kinds.case import Case
+from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.http import body_of
 
 
 def _page(service: Service) -> str:
@@ -32,4 +33,10 @@ CASE = Case(
         ("colour", "blue"),
     ),
     arrives={"index_html": _page, "extra": _extra},
+    real=Real(
+        software=(Software(name="nginx", version="1.31.3", packages=lambda: {"server": nginx_archive()}),),
+        probe=lambda service: f"GET /: {body_of(service, '/').strip()}",
+        reloaded={"index_html": "hello again\n", "gzip": "false"},
+        cost_s=5,
+    ),
 )

@@ -1,8 +1,12 @@
-"""Valkey, as Redis."""
+"""Redis and Valkey."""
 
-from tests.middleware import valkey_archive
+import socket
+from contextlib import closing
+from typing import IO, cast
+
+from tests.middleware import redis_archive, valkey_archive
 from tests.scripts.calling import Service
-from tests.scripts.kinds.case import Case
+from tests.scripts.kinds.case import Case, Real, Software
 
 
 def _password(service: Service) -> str:
@@ -14,6 +18,42 @@ def _password(service: Service) -> str:
     )
     quoted = line.removeprefix('requirepass "').removesuffix('"')
     return quoted.replace("\\\\", "\0").replace('\\"', '"').replace("\0", "\\")
+
+
+def ask(service: Service, *commands: tuple[str, ...]) -> list[str]:
+    """Each command's answer, by a client that is not the script's."""
+    answers = []
+    with closing(socket.create_connection(("127.0.0.1", int(service.parameters["port"])), timeout=10)) as line:
+        stream = cast("IO[bytes]", line.makefile("rwb"))
+        for command in commands:
+            words = [word.encode() for word in command]
+            stream.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+            stream.flush()
+            answers.append(_answer(stream))
+    return answers
+
+
+def _answer(stream: IO[bytes]) -> str:
+    first = stream.readline().decode().rstrip("\r\n")
+    if first.startswith("$") and first != "$-1":
+        return stream.read(int(first[1:]) + 2)[:-2].decode()
+    if first.startswith("*"):
+        return " ".join(_answer(stream) for _ in range(int(first[1:])))
+    return first
+
+
+def _as_user(service: Service, *command: str) -> str:
+    return ask(service, ("AUTH", service.secrets["password"]), command)[1]
+
+
+def _write(service: Service) -> None:
+    assert _as_user(service, "SET", "kept", "by towline") == "+OK"
+    assert _as_user(service, "SAVE") == "+OK"
+
+
+def _software(name: str, version: str, refuses: str = "") -> Software:
+    archive = {"Redis": redis_archive, "Valkey": valkey_archive}[name]
+    return Software(name=name, version=version, packages=lambda: {"server": archive(version)}, refuses=refuses)
 
 
 CASE = Case(
@@ -38,4 +78,19 @@ CASE = Case(
         ("colour", "blue"),
     ),
     arrives={"password": _password},
+    real=Real(
+        software=(
+            _software("Redis", "5.0.6"),
+            _software("Redis", "6.2.7"),
+            _software("Redis", "6.2.14", refuses="Wrong signature trying to load DB from file"),
+            _software("Valkey", "9.0.0"),
+            _software("Valkey", "9.1.2"),
+        ),
+        probe=lambda service: f"PING: {_as_user(service, 'PING').removeprefix('+')}",
+        write=_write,
+        read=lambda service: _as_user(service, "GET", "kept") == "by towline",
+        restarted={"databases": "4"},
+        reloaded={"maxmemory": "64mb", "maxmemory_policy": "allkeys-lru"},
+        cost_s=15,
+    ),
 )

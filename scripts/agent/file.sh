@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# file.sh: files that are whole or not there, and the one guarded way to remove a folder of the agent's.
+
+# put FILE [MODE]: its standard input becomes the file, atomically and durably. Same bytes: nothing happens; else CHANGED
+# is 1. In the contract face the kinds' own, which does the same, takes its place.
+declare -i CHANGED=0
+put() {
+  local file=$1 mode=${2-0600} new="$1.new"
+  cat >"$new"
+  chmod "$mode" "$new"
+  if [[ -f $file && ! -L $file ]] && cmp -s "$new" "$file" && [[ $(stat -c %a "$file") == "${mode#0}" ]]; then
+    unlink "$new"
+    return 0
+  fi
+  sync "$new"
+  mv -fT "$new" "$file"
+  CHANGED=1
+}
+
+# remove_below NAME[/NAME...]: a folder or file of the agent's below the prefix, never through a link, never on another
+# file system.
+remove_below() {
+  local -r folder=$prefix/$1
+  [[ -n $prefix && $prefix == /?* ]] || fail "$FAILED" "will not remove ${1@Q}: there is no prefix"
+  [[ $1 =~ ^(agent|incoming|metrics|run|log|etc|state|artifacts|bundles|steps|packages|services)(/[A-Za-z0-9._+~-]+)*$ && /$1/ != */../* && /$1/ != */./* ]] ||
+    fail "$FAILED" "will not remove ${folder@Q}: not the agent's"
+  [[ -e $folder || -L $folder ]] || return 0
+  if [[ -L $folder || ! -d $folder ]]; then
+    unlink "$folder"
+    return
+  fi
+  rm -rf --one-file-system -- "$folder"
+}
+
+# take_lock SECONDS [TEXT]: one command at a time works on this prefix. Who waits says who works; false when the time is
+# over. Descriptor 7 holds it until this process ends: what outlives us is started with 7>&-.
+take_lock() {
+  (umask 022 && mkdir -p "$agent") 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
+  { exec 7>>"$agent/lock"; } 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
+  if ! flock -n 7; then
+    [[ -z ${2-} ]] || note "$2$(holder_of_lock)"
+    flock -w "$1" 7 || return 1
+  fi
+  printf '%s %s\n' "$$" "${command-}" >"$agent/lock" 2>/dev/null || : # words only; a full disk is no reason
+}
+
+holder_of_lock() {
+  local pid what
+  read -r pid what <"$agent/lock" 2>/dev/null || return 0
+  [[ ! $pid =~ ^[0-9]+$ ]] || printf ' (process %s: %s)' "$pid" "${what:-the agent}"
+}

@@ -1,0 +1,56 @@
+"""What a look at a healthy service costs: check_status of each kind, on its real software."""
+
+import resource
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.bench.measurement import Aim, Measurement
+from tests.scripts.calling import KINDS, Service, end_processes, free_port
+from tests.scripts.kinds.case import case_of, has_case
+
+LOOKS = 40
+AIM_MS = 30
+
+
+def measure() -> Iterator[Measurement]:
+    """CPU of a call and of all that it starts, the service's own aside."""
+    bare_ms = _cpu_ms(lambda: subprocess.run(["bash", "-c", ":"], check=True))
+    for kind in filter(has_case, KINDS):
+        yield Measurement(
+            name=f"check_status of {kind}, healthy",
+            value=_look_ms(kind),
+            unit="ms CPU",
+            reference=bare_ms,
+            reference_name="an empty bash",
+            aim=Aim(at_most=AIM_MS),
+        )
+
+
+def _look_ms(kind: str) -> float:
+    case = case_of(kind)
+    with tempfile.TemporaryDirectory(prefix="towline-bench-") as name:
+        try:
+            service = Service(
+                kind=kind,
+                name="one",
+                folder=Path(name),
+                version=case.version,
+                packages=case.packages(),
+                parameters=case.parameters(free_port()),
+                secrets=case.secrets,
+            )
+            service.do("install", "configure", "start", "check_status")
+            return _cpu_ms(lambda: service.do("check_status"))
+        finally:
+            end_processes(Path(name))
+
+
+def _cpu_ms(action: Callable[[], object]) -> float:
+    """The mean of many calls, in processes that were waited for: a service of its own session is not among them."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(LOOKS):
+        action()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000 / LOOKS
