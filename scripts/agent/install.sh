@@ -7,7 +7,7 @@ readonly LOCK_WAIT_S=900 SERVING_WAIT_S=90 PASS_WAIT_S=600 BY_HAND_TRIAL_S=1200
 
 hand_install() {
   local id before=''
-  trap end_download EXIT
+  trap 'end_install "$?"' EXIT
   proxies_known
   if take_token; then
     read_token
@@ -74,7 +74,7 @@ the_release() {
 
 # enrol: keeps who this host is, where it is somebody already. The token goes through a pipe and nowhere else.
 enrol() {
-  local -a options=(--token-file - ${ENROL_OPTIONS[@]+"${ENROL_OPTIONS[@]}"})
+  local -a options=(--token-file - --metrics-dir "$prefix/metrics" ${ENROL_OPTIONS[@]+"${ENROL_OPTIONS[@]}"})
   if ! enrols; then
     note "This host is enrolled already, as $(host_name)"
     return
@@ -84,17 +84,10 @@ enrol() {
     put "$prefix/etc/ca.pem" 0644 <"${OPTIONS[ca-file]}"
     options+=(--ca-file "$prefix/etc/ca.pem")
   fi
-  [[ -e $prefix/etc/puller.toml ]] || first_settings
   note "Making this host known to the backend as ${WHO[host]}"
   "$agent/releases/$id/bin/towline-puller" --prefix "$prefix" enroll "${options[@]}" < <(printf '%s\n' "$TOKEN") >&2 7>&- ||
     fail "$FAILED" 'the backend did not take this host; see above. With a used token: invite the host again. Nothing runs; what was downloaded is kept'
   TOKEN=''
-}
-
-first_settings() {
-  local text=${prefix//\\/\\\\}
-  text=${text//\"/\\\"}
-  put "$prefix/etc/puller.toml" 0644 <<<"metrics_dir = \"$text/metrics\""$'\n'"artifact_dirs = [\"$text/incoming\"]"
 }
 
 # first_or_same: nothing ran before, or the same release does: put right what keeps it, and let it run. What runs already
@@ -104,22 +97,14 @@ first_or_same() {
   release_of good || switch_release good "$id"
   keep_install
   link_command
-<<<<<<< HEAD
   if puller_runs && [[ $PULLER_RELEASE == "$id" && -z $RESTART ]] && ! unit_is_newer; then
     note 'It runs already'
   elif [[ -n $PULLER_PID ]]; then
-    puller_restart || fail "$FAILED" "the agent does not start: $(last_words_of_agent)"
+    puller_restart || : # whether it runs is looked at next
   else
-    puller_start || fail "$FAILED" "the agent does not start: $(last_words_of_agent)"
+    puller_start || :
   fi
   proves_well || fail "$FAILED" "$WHY. It is kept trying: look again with check_status"
-=======
-  installed_facts
-  note 'Starting it, and waiting for its first pass'
-  if ((changed)); then puller_restart; else puller_start; fi || : # whether it runs is looked at next
-  wait_serving "$SERVING_WAIT_S" || fail "$FAILED" "the agent does not serve after $SERVING_WAIT_S s${REPLY:+: $REPLY}. It is kept trying; look again with check_status"
-  wait_first_pass "$PASS_WAIT_S" || fail "$FAILED" "the agent serves, and made no pass within $PASS_WAIT_S s${REPLY:+: $REPLY}. It is kept trying; look again with check_status"
->>>>>>> main
   switch_release good "$id"
   end_trial
 }
@@ -131,32 +116,18 @@ another_version() {
   begin_trial "$id" "$BY_HAND_TRIAL_S" || fail "$FAILED" "$agent cannot be written: is the disk full?"
   keep_install
   link_command
-<<<<<<< HEAD
-  if puller_restart && proves_well; then
-=======
-  installed_facts
   puller_restart || :
-  if wait_serving "$SERVING_WAIT_S" && wait_first_pass "$PASS_WAIT_S"; then
->>>>>>> main
+  if proves_well; then
     switch_release good "$id"
     end_trial
     return
   fi
-  [[ -n $WHY ]] || WHY="it does not start: $(last_words_of_agent)"
   note "The release $id does not do: $WHY. Going back to $before"
   switch_release current "$before"
   end_trial
   keep_install
-<<<<<<< HEAD
   { puller_restart && wait_serving "$SERVING_WAIT_S"; } || note "The release $before does not serve either: $(last_words_of_agent)"
   fail "$FAILED" "the release $id was undone: $WHY. $before runs again"
-=======
-  installed_facts
-  remove_below agent/trial
-  puller_restart || :
-  wait_serving "$SERVING_WAIT_S" || note "The release $before does not serve either${REPLY:+: $REPLY}"
-  fail "$FAILED" "the release $id was undone: $why. $before runs again"
->>>>>>> main
 }
 
 # proves_well: it serves, is the release that shall run, and made a pass, whose outcome is printed. Else WHY.
@@ -178,4 +149,15 @@ link_command() {
   ln -sfn "$agent/current/bin/towline-puller" "$COMMAND_LINK"
 }
 
-end_download() { [[ -z $DOWNLOADING ]] || kill "$DOWNLOADING" 2>/dev/null || :; }
+# end_install CODE: however it ends. What was refused is not kept, and where nothing came to be nothing is left; what
+# broke off is kept for the next time.
+end_install() {
+  local name
+  [[ -z $DOWNLOADING ]] || kill "$DOWNLOADING" 2>/dev/null || :
+  (($1 != DOCUMENT_WRONG)) || [[ ! -d $agent/parts ]] || remove_below agent/parts
+  for name in parts refused releases; do rmdir -- "$agent/$name" 2>/dev/null || :; done
+  [[ ! -d $agent/releases && ! -d $agent/parts && -e $agent/lock && -e /proc/self/fd/7 ]] || return 0
+  ! is_enrolled || return 0
+  unlink "$agent/lock"
+  for name in "$agent" "$prefix"/{incoming,metrics,etc} "$prefix"; do rmdir -- "$name" 2>/dev/null || :; done
+}

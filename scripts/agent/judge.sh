@@ -140,34 +140,22 @@ find_python() { # -> REPLY: a Python that is new enough and can make virtual env
   return 1
 }
 
-# judge_keeper: who will keep the agent alive; where it is cron, that there is one and that it runs.
+# judge_keeper: who will keep the agent alive, and that he can.
 judge_keeper() {
   local place
-  find_mode
-  case $mode in
-    systemd)
-      nearest /etc/systemd/system && place=$REPLY
-      mount_options "$place"
-      [[ ,$REPLY, != *,ro,* ]] || problem "$place is mounted read-only: the units of the agent go there"
-      ;;
-    cron)
-      uses_cron_file || has crontab || problem "the command crontab is missing, and systemd does not keep this prefix (Debian, Ubuntu: apt-get install cron; RHEL family: dnf install cronie)"
-      cron_runs || problem "neither systemd keeps this prefix nor does a cron daemon run: start one (service cron start; RHEL family: crond). Where another supervisor runs \`towline-puller run\`, write the word none into $prefix/keeper"
-      ;;
-  esac
+  find_mode || problem "$REPLY (Debian, Ubuntu: cron; RHEL family: cronie; where another supervisor runs \`towline-puller run\`, write the word none into $prefix/keeper)"
+  [[ $mode == systemd ]] || return 0
+  nearest /etc/systemd/system && place=$REPLY
+  mount_options "$place"
+  [[ ,$REPLY, != *,ro,* ]] || problem "$place is mounted read-only: the units of the agent go there"
 }
 
-cron_runs() {
-  local file name
-  for file in /proc/[1-9]*/comm; do
-    { read -r name <"$file"; } 2>/dev/null || continue
-    case $name in cron | crond | fcron | systemd-cron*) return 0 ;; esac
-  done
-  return 1
-}
-
-judge_runner() { # somebody else's puller below this prefix
-  puller_runs || [[ -z $HOLDER ]] || problem "another towline-puller (pid $HOLDER) works below $prefix, and agentctl.sh did not install it: stop it first, and whatever starts it"
+judge_runner() { # somebody else's puller below this prefix; ours is known also where its release was removed
+  local words=''
+  ! puller_runs && [[ -n $HOLDER ]] || return 0
+  { IFS= read -r -d '' -n 65536 words < <(tr '\0' '\n' <"/proc/$HOLDER/cmdline"); } 2>/dev/null || :
+  [[ $'\n'$words == *$'\n'"$(readlink -m -- "$agent")/releases/"* ]] ||
+    problem "another towline-puller (pid $HOLDER) works below $prefix, and agentctl.sh did not install it: stop it first, and whatever starts it"
 }
 
 judge_identity() {
