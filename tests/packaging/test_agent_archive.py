@@ -16,6 +16,7 @@ import pytest
 from tests.bench.enrolled_host import EnrolledHost, enrolled_host
 from tests.servers.agent_archive import agent_archive as built
 from tests.servers.agent_archive import build, own_wheel, unpack, variant
+from tests.servers.broken_agent import broken
 from tests.servers.debian_suite import suite_tree
 from tests.servers.git_https import GitOverHttps
 
@@ -311,6 +312,48 @@ def test_a_variant_says_its_own_version(agent_archive: Path, tmp_path: Path) -> 
     assert "9.8.7\n" == run(root / "bin/towline-puller", "--version")
     assert "version=9.8.7" == (root / "release").read_text().splitlines()[1]
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("crashes", "broken on purpose: ends at its start"),
+        ("unreachable", "broken on purpose: no way to http://127.0.0.1"),
+        ("schema", "table ratchet already exists"),
+    ],
+)
+def test_a_broken_agent_fails_as_it_is_meant_to(
+    how: str, said: str, agent_archive: Path, host: EnrolledHost, tmp_path: Path
+) -> None:
+    """The archives that upgrades are tested with fail when they run, in their own way, and answer otherwise."""
+    root = unpack(broken(agent_archive, tmp_path, how, version="9.8.7"), tmp_path / "release")
+    assert "9.8.7\n" == run(root / "bin/towline-puller", "--version")
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        command = [str(root / "bin/towline-puller"), "--prefix", str(host.paths.prefix), "run"]
+        puller = subprocess.Popen(command, stderr=file)
+    try:
+        until(lambda: said in log.read_text())
+    finally:
+        puller.terminate()
+        puller.wait(30)
+
+
+def test_an_agent_that_hangs_answers_nobody(agent_archive: Path, host: EnrolledHost, tmp_path: Path) -> None:
+    """It holds the lock of the host, and `alive` says that it does not serve."""
+    root = unpack(broken(agent_archive, tmp_path, "hangs", version="9.8.7"), tmp_path / "release")
+    command = [str(root / "bin/towline-puller"), "--prefix", str(host.paths.prefix)]
+    puller = subprocess.Popen([*command, "run"], stderr=subprocess.DEVNULL)
+
+    def state() -> str:
+        said = subprocess.run([*command, "alive"], capture_output=True, text=True, check=False).stdout
+        return said.splitlines()[0]
+
+    try:
+        until(lambda: state() == "state=not-serving")
+    finally:
+        puller.kill()
+        puller.wait(30)
 
 
 def test_it_is_built_once(agent_archive: Path) -> None:
