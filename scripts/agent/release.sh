@@ -40,7 +40,10 @@ lay_release() {
   LAYING=$DOCUMENT_WRONG
   odd=$(gzip -dc -- "$archive" 2>/dev/null | head -c "$RELEASE_MAX_BYTES" |
     tar -xf - -C "$new" --no-same-owner --no-same-permissions 2>&1 | head -c 4096) ||
-    { LAYING=$FAILED && REPLY="the archive cannot be unpacked below $agent: ${odd%%$'\n'*}" && return 1; }
+    {
+      [[ $odd != *'No space'* && $odd != *'Wrote only'* ]] || odd='the disk is full'
+      LAYING=$FAILED REPLY="the archive cannot be unpacked below $agent: ${odd%%$'\n'*}" && return 1
+    }
   odd=$(find "$new" ! -type f ! -type d -print -quit) # the same question once more, of what really is there
   [[ -z $odd ]] || { REPLY="the archive is refused: it laid ${odd#"$new"/}, which is neither file nor folder" && return 1; }
   release_fits || return 1
