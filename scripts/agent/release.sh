@@ -52,10 +52,11 @@ lay_release() {
   chmod 0755 "$new/bin/towline-puller" "$new/ctl/agentctl.sh"
   [[ ${RELEASE[built_with]} != wheels ]] || make_venv || return 1
   LAYING=$FAILED
-  (cd "$new" && find . -path ./venv -prune -o -type f ! -name .sums -print0 | xargs -0 sha256sum -- >.sums) &&
-    sync -f "$new" || { REPLY="cannot be written below $agent: is the disk full?" && return 1; }
+  odd=$(cd "$new" && find . -path ./venv -prune -o -type f -print0 | xargs -0 sha256sum --) || return 1
+  { printf '%s\n' "$odd" >"$new/.sums" && sync -f "$new"; } ||
+    { REPLY="cannot be written below $agent: is the disk full?" && return 1; }
   if [[ -e $agent/releases/$id ]]; then mv -T "$agent/releases/$id" "$agent/releases/.old-$id"; fi # damaged: found so above
-  mv -T "$new" "$agent/releases/$id" && sync "$agent/releases" || { REPLY="cannot be put in place below $agent" && return 1; }
+  { mv -T "$new" "$agent/releases/$id" && sync "$agent/releases"; } || { REPLY="cannot be put in place below $agent" && return 1; }
   sweep_unfinished
   REPLY=$id
 }
