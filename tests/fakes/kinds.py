@@ -26,6 +26,9 @@ KINDS = {
         Parameter(name="maxmemory_policy", type="string", default="noeviction", effect=Effect.RELOAD),
         holds_data=True,
     ),
+    "agent": _kind(
+        "agent", "release", Parameter(name="trial_timeout", type="duration", default="5m", effect=Effect.NONE)
+    ),
     "java": _kind(
         "java",
         "jar",
