@@ -37,6 +37,7 @@ KINDS = {
         Parameter(name="jvm_options", type="string", default="-XX:+UseG1GC"),
         Parameter(name="log_level", type="string", default="INFO", effect=Effect.RELOAD),
     ),
+    "node_exporter": _kind("node_exporter", "server", Parameter(name="port", type="port", default="9100")),
     "nginx": _kind(
         "nginx",
         "server",
