@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from puller import disk
 from puller.paths import Paths
 from puller.release import release_of
 from puller.single_flight import holder
@@ -100,10 +101,5 @@ def _read(channel: socket.socket, ends_at: float) -> bytes:
 
 def _disk(paths: Paths) -> str:
     """A disk that takes nothing is often why; it is said here because the puller may not be able to say it."""
-    try:
-        seen = os.statvfs(paths.state)
-    except OSError as error:
-        return f"; {paths.state} cannot be looked at: {error.strerror}"
-    if seen.f_flag & os.ST_RDONLY:
-        return f"; the file system of {paths.state} is read-only"
-    return f"; the disk of {paths.state} is full" if seen.f_bavail == 0 else ""
+    state = disk.seen(paths.state)
+    return f"; {disk.words(state, paths.state)}" if state else ""

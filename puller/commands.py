@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from puller.clock import SystemClock
+from puller.disk import trouble
 from puller.paths import Paths
 from puller.ports import Stalled, Unavailable
 from puller.settings import load_settings
@@ -29,6 +30,7 @@ PASS_DEADLINE_S = 1800.0
 def run_agent(paths: Paths, environ: Mapping[str, str]) -> None:
     """`run`."""
     from puller.agent import Agent  # noqa: PLC0415 - APScheduler is not needed for anything else
+    from puller.disk_wait import until_writable  # noqa: PLC0415
     from puller.wiring import open_parts  # noqa: PLC0415
 
     settings = load_settings(paths, environ)
@@ -37,8 +39,19 @@ def run_agent(paths: Paths, environ: Mapping[str, str]) -> None:
         async with open_parts(settings, paths) as parts:
             await Agent(parts).run()
 
-    with _alone(paths):
-        asyncio.run(work())
+    while True:
+        try:
+            with _alone(paths):
+                asyncio.run(work())
+        except Exception as error:
+            disk = trouble(error, paths.state)
+            if disk is None:
+                raise
+        else:
+            return
+        with _alone_if_it_can(paths):
+            if not asyncio.run(until_writable(paths, disk)):
+                return
 
 
 @contextmanager
@@ -47,6 +60,18 @@ def _alone(paths: Paths) -> Iterator[None]:
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, lambda *_: None)
     with SingleFlight(paths.lock):
+        yield
+
+
+@contextmanager
+def _alone_if_it_can(paths: Paths) -> Iterator[None]:
+    """As the one puller of this host; where the lock cannot even be made, without: nothing can be done there anyway."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_alone(paths))
+        except OSError as error:
+            if trouble(error, paths.state) is None:
+                raise
         yield
 
 
