@@ -17,7 +17,19 @@ DEADLINE_S = 5.0
 MAX_BYTES = 65536
 EXIT_SERVING, EXIT_NOT_SERVING, EXIT_NOT_RUNNING, EXIT_UNKNOWN = 0, 1, 3, 4
 """As LSB has them for `status` of an init script."""
-FACTS = ("version", "release", "up_s", "passes", "pass_age_s", "delivered", "sink", "ready", "reason", "revision")
+FACTS = (
+    "version",
+    "release",
+    "up_s",
+    "passes",
+    "pass_age_s",
+    "delivered",
+    "undelivered",
+    "sink",
+    "ready",
+    "reason",
+    "revision",
+)
 
 
 class NoAnswer(Exception):

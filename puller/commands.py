@@ -5,20 +5,22 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec.structs import replace
 
+from puller.alive import NoAnswer, ask
 from puller.clock import SystemClock
 from puller.disk import trouble
 from puller.paths import Paths
 from puller.ports import Stalled, Unavailable
 from puller.settings import load_settings
 from puller.single_flight import SingleFlight, holder
-from puller.status import read_status
+from puller.status import LocalStatus, read_status
 from puller.store import modes, open_store
 from puller.store.modes import Suspension
 from puller.telling import tell, tell_plan
@@ -119,10 +121,19 @@ def make_plan(paths: Paths, environ: Mapping[str, str], *, as_json: bool) -> tup
 
 def show_status(paths: Paths, *, as_json: bool) -> tuple[str, int]:
     """`status`: text or JSON, and the exit code."""
-    local, now = read_status(paths), SystemClock().now()
+    local, now = _with_reason(read_status(paths), paths), SystemClock().now()
     if as_json:
         return msgspec.json.format(msgspec.json.encode(local)).decode() + "\n", local.exit_code(now)
     return tell(local, now), local.exit_code(now)
+
+
+def _with_reason(local: LocalStatus, paths: Paths) -> LocalStatus:
+    """Why reports wait stands in no table: the agent that runs knows it."""
+    if not local.waiting_reports or local.agent_pid is None:
+        return local
+    with suppress(NoAnswer):  # it hangs: what the database says is told all the same
+        return replace(local, undelivered=str(ask(paths.socket).get("undelivered", "")))
+    return local
 
 
 def examine_host(paths: Paths, environ: Mapping[str, str], *, as_json: bool, bundle: Path | None) -> tuple[str, int]:

@@ -28,6 +28,8 @@ class LocalStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_pass: datetime | None = None
     poll_interval_s: int = 60
     waiting_reports: int = 0
+    undelivered: str = ""
+    """Why they wait, as the running agent says."""
     disk: str = ""
     """What is wrong with the disk that holds the database: full, or read-only."""
     suspension: str = ""

@@ -75,6 +75,8 @@ def _lines(local: LocalStatus, now: datetime) -> Iterator[str]:
         yield from _condition(condition, now)
     if local.waiting_reports:
         yield f"  {local.waiting_reports} reports wait for the backend; none is lost"
+        if local.undelivered:
+            yield f"    why: {local.undelivered}"
     yield from _services(local.status.services)
 
 
