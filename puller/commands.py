@@ -244,7 +244,7 @@ def _write(paths: Paths, question: Any, *arguments: Any) -> Any:
         raise Stalled(f"this host is not enrolled ({paths.trust} is not there): towline-puller enroll")
 
     async def work() -> Any:
-        store = await open_store(paths.database)
+        store = await open_store(paths.database, lock=paths.lock)
         try:
             return await store.transact(question, *arguments)
         finally:

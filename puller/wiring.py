@@ -43,7 +43,7 @@ async def open_parts(settings: Settings, paths: Paths) -> AsyncIterator[Parts]:
         trust = TrustFile(paths.trust)
         client = await stack.enter_async_context(HttpClient(clock=clock, ca_file=settings.ca_file))
         signed = signed_client(settings, load_keys(paths.keys), trust, client, clock) if settings.backend_url else None
-        store = await open_store(paths.database)
+        store = await open_store(paths.database, lock=paths.lock)
         stack.push_async_callback(store.close)
         source = _source(settings, paths, signed)
         stack.push_async_callback(source.close)

@@ -11,6 +11,7 @@ import pygit2
 from msgspec import Struct
 from pygit2.enums import ObjectType
 
+from puller.authorities import none_here
 from puller.ports import Stalled, Unavailable
 from puller.sources.git_access import GitAccess
 from puller.sources.git_address import Address, address_of
@@ -160,7 +161,8 @@ def _failure(address: Address, error: Exception) -> Unavailable | Stalled:
     if isinstance(error, pygit2.CertificateError):
         if address.scheme == "ssh":
             return Stalled(f"{told}. The server is not the one that known_hosts_file names: check which is right")
-        return Stalled(f"{told}. Either its CA is not named in ca_file, or it has ended, or this host's clock is wrong")
+        told += ". Either its CA is not named in ca_file, or it has ended, or this host's clock is wrong"
+        return Stalled(f"{told}{none_here()}")
     if isinstance(error, pygit2.AuthError):
         return Stalled(f"{told}. Give this host's key or password access to the repository")
     if "407" in text:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 from msgspec import Struct
 
+from puller.authorities import none_here, openssl_has_authorities, system_ca_file
 from puller.ports import Clock, Stalled, Unavailable
 from puller.transport.server_date import clock_hint
 from puller.version import agent_version
@@ -147,6 +148,9 @@ class HttpClient:
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """The operating system's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` obeyed), and those of a private CA."""
     context = httpx2.create_ssl_context()
+    beside = None if openssl_has_authorities() else system_ca_file()
+    if beside is not None:
+        context.load_verify_locations(cafile=beside)
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
@@ -192,7 +196,8 @@ def failure(asked: str, error: Exception) -> Unavailable | Stalled:
     if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol)):
         return Stalled(f"{asked}: the address cannot be used: {cause}")
     if "CERTIFICATE_VERIFY_FAILED" in cause:
-        return Stalled(f"{asked}: its certificate is not trusted ({cause}). Name its CA in `ca_file`, or renew it")
+        text = f"{asked}: its certificate is not trusted ({cause}). Name its CA in `ca_file`, or renew it{none_here()}"
+        return Stalled(text)
     if isinstance(error, httpx2.ProxyError):
         if "407" in cause:
             return Stalled(f"{asked}: the proxy refuses our user and password ({cause}). Correct https_proxy")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import struct
 import subprocess
 import tarfile
@@ -191,6 +192,76 @@ user = pygit2.UserPass({git_https.user!r}, {git_https.password!r})
 print(remote.list_heads(callbacks=pygit2.RemoteCallbacks(credentials=user)))
 """
     assert "401\nTrue\n[]\n" == run(probe / "bin/towline-puller", code)
+
+
+IN_A_MOUNT_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-euc"]
+
+
+@pytest.fixture(scope="module")
+def foreign_host() -> None:
+    """Skips where no process may have mounts of its own: then nothing can be put in place of the host's files."""
+    if subprocess.run([*IN_A_MOUNT_NAMESPACE, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets no process have mounts of its own")
+
+
+def ask(url: str) -> str:
+    """Code that asks a server as the puller does, by HTTP and by git, and prints what came of it."""
+    return f"""
+import asyncio, pathlib, tempfile
+from puller.clock import SystemClock
+from puller.ports import Stalled
+from puller.sources.git import GitSource
+from puller.sources.git_access import GitAccess
+from puller.transport.http_client import HttpClient
+
+async def by_http():
+    async with HttpClient(clock=SystemClock()) as client:
+        return (await client.ask("GET", {url!r}, max_bytes=10)).status
+
+async def by_git():
+    with tempfile.TemporaryDirectory() as folder:
+        return await GitSource(GitAccess(url={url!r}), host="web-1", folder=pathlib.Path(folder)).fetch("")
+
+for way in (by_http, by_git):
+    try:
+        print(asyncio.run(way()))
+    except Stalled as error:
+        print("nobody" if "has no CA certificates at all" in str(error) else error)
+"""
+
+
+def test_certificates_are_found_where_suse_keeps_them(probe: Path, git_https: GitOverHttps, foreign_host: None) -> None:
+    """With nothing where the release's OpenSSL looks, the host's bundle of authorities is used, by libgit2 too."""
+    bundle = f"cp {git_https.ca_pem} /etc/ssl/ca-bundle.pem"
+    hide = "mount -t tmpfs none /usr/lib/ssl; mount -t tmpfs none /etc/ssl"
+    puller = f"{probe}/bin/towline-puller {shlex.quote(ask(git_https.url))}"
+    said = run(*IN_A_MOUNT_NAMESPACE, f"{hide}; {bundle}; exec {puller}")
+    by_http, by_git = said.splitlines()
+    assert "401" == by_http
+    assert "wants credentials" in by_git
+
+
+def test_a_host_that_trusts_nobody_is_told_so(probe: Path, git_https: GitOverHttps, foreign_host: None) -> None:
+    """Without any bundle, the message names the package that is missing; pygit2 is imported all the same."""
+    hide = "mount -t tmpfs none /usr/lib/ssl; mount -t tmpfs none /etc/ssl"
+    said = run(*IN_A_MOUNT_NAMESPACE, f"{hide}; exec {probe}/bin/towline-puller {shlex.quote(ask(git_https.url))}")
+    assert "nobody\nnobody\n" == said
+
+
+def test_libraries_that_nsswitch_names_are_not_loaded(probe: Path, foreign_host: None, tmp_path: Path) -> None:
+    """A host that asks sss, systemd, resolve or compat for names: none of them is loaded, and names are found."""
+    (tmp_path / "nsswitch.conf").write_text(
+        "passwd: compat systemd sss\nhosts: mymachines hesiod resolve [!UNAVAIL=return] files myhostname dns\n"
+    )
+    (tmp_path / "hosts").write_text("192.0.2.7 backend.towline.test\n")
+    lay = "; ".join(f"mount --bind {tmp_path}/{name} /etc/{name}" for name in ("nsswitch.conf", "hosts"))
+    code = """
+import pwd, socket
+print(socket.gethostbyname("backend.towline.test"), pwd.getpwuid(0).pw_name)
+print([line for line in open("/proc/self/maps") if "libnss" in line])
+"""
+    said = run(*IN_A_MOUNT_NAMESPACE, f"{lay}; exec {probe}/bin/towline-puller {shlex.quote(code)}")
+    assert "192.0.2.7 root\n[]\n" == said
 
 
 @pytest.fixture(scope="module")
