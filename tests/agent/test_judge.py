@@ -40,7 +40,7 @@ def judge(
     line: str,
     *,
     before: str = "",
-    stub: str = "cron_runs() { :; }; uses_cron_file() { :; };",
+    stub: str = "cron_can_keep() { :; };",
     more: dict[str, str] | None = None,
     inside: str = "",
 ) -> Told:
@@ -74,7 +74,7 @@ def test_everything_at_once(tmp_path: Path, backend: HttpServer) -> None:
     (Path(path) / "uname").write_text("#!/bin/sh\ncase $1 in -m) echo riscv64;; *) echo 2.6.32-el6;; esac\n")
     (Path(path) / "uname").chmod(0o755)
     (tmp_path / "prefix").write_text("a file")
-    stub = "find_mode() { mode=cron; }; cron_runs() { false; }; uses_cron_file() { false; }; find_python() { false; };"
+    stub = "cron_runs() { false; }; uses_cron_file() { :; }; find_python() { false; };"
     told = judge(tmp_path, token(backend.url), stub=stub, more={"PATH": path})
     expected = (
         "flock, curl or wget",
@@ -298,14 +298,14 @@ def test_prefix_that_is_not_ours_to_write(tmp_path: Path, backend: HttpServer) -
 def judge_as_nobody(folder: Path, line: str) -> Told:
     driver = folder / "driver.sh"
     text = driver.read_text().rpartition("exit 0")[0]
-    text += "cron_runs() { :; }; uses_cron_file() { :; }; take_token; read_token; judge\n"
+    text += "cron_can_keep() { :; }; take_token; read_token; judge\n"
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bash", "-c", text]
     return run(command, folder, stdin=line.encode(), more={"TMPDIR": "/tmp"})
 
 
 KEEPERS: dict[str, Callable[[Path], str]] = {
     "somebody's own": lambda prefix: f"echo none >{prefix}/keeper; cron_runs() {{ false; }};",
-    "a running cron": lambda _: "has() { [[ $1 == crontab ]] || command -v -- $1 >/dev/null; }; cron_runs() { :; };",
+    "a running cron": lambda _: "crontab() { :; }; cron_runs() { :; }; uses_cron_file() { false; };",
 }
 
 
