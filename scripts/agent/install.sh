@@ -35,8 +35,9 @@ hand_install() {
 
 # known_host: without a token, what is enrolled here already is put right from what is here.
 known_host() {
-  is_enrolled && release_of current ||
-    fail "$BAD_ARGUMENTS" 'there is no join token on standard input: `towline host invite NAME` prints one'
+  if ! is_enrolled || ! release_of current; then
+    fail "$BAD_ARGUMENTS" 'there is no join token on standard input: towline host invite NAME prints one'
+  fi
   note 'No join token: putting right the install that is here'
   WHO=([agent_digest]='' [expires_at]=2999-01-01T00:00:00Z)
   setting host && WHO[host]=$REPLY

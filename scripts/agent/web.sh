@@ -65,10 +65,10 @@ explain_web() {
     *'esolve proxy'*) REPLY="the name of the proxy $proxy cannot be resolved" ;;
     *'ould not resolve'* | *'unable to resolve'* | *'Name or service'*) REPLY="the name ${host%:*} cannot be resolved: look at /etc/resolv.conf, or is a proxy to be set (https_proxy)?" ;;
     *'CONNECT tunnel failed'* | *'from proxy after CONNECT'* | *'roxy tunneling failed'*) REPLY="the proxy $proxy will not connect to $host: $(last_line "$said")" ;;
-    *refused* | *'ouldn'\''t connect'* | *'onnect to server'* | *'No route'* | *unreachable*) REPLY="nothing can be reached at ${proxy:-$host} (TCP)${proxy:+, the proxy}: $(last_line "$said")" ;;
-    *'imed out'* | *timeout*) REPLY="no answer from $host$through in time: a firewall, or is a proxy to be set (https_proxy)?" ;;
+    *'imed out'* | *[Tt]imeout*) REPLY="no answer from $host$through in time: a firewall, or is a proxy to be set (https_proxy)?" ;;
+    *refused* | *'onnect to'* | *'No route'* | *unreachable*) REPLY="nothing can be reached at ${proxy:-$host} (TCP)${proxy:+, the proxy}: $(last_line "$said")" ;;
     *[Cc]ertificate* | *'local issuer'*) REPLY="$host: TLS: its certificate is not vouched for by anyone this host trusts (a private CA: --ca-file; or somebody stands between): $(last_line "$said")" ;;
-    *SSL* | *TLS* | *GnuTLS*) REPLY="$host: the TLS handshake fails$through: $(last_line "$said")" ;;
+    *SSL* | *TLS*) REPLY="$host: the TLS handshake fails$through: $(last_line "$said")" ;;
     *) REPLY="$host: no proper answer over HTTP$through: $(last_line "$said")" ;;
   esac
 }
@@ -119,7 +119,9 @@ proxy_of() {
   REPLY=''
   case $1 in https:*) proxy=${https_proxy:-${HTTPS_PROXY:-${all_proxy:-${ALL_PROXY-}}}} ;; *) proxy=${http_proxy:-${all_proxy:-${ALL_PROXY-}}} ;; esac
   [[ -n $proxy ]] || return 1
-  for name in $(tr ', ' '\n\n' <<<"${no_proxy:-${NO_PROXY-}}"); do
+  local -a names
+  IFS=', ' read -ra names <<<"${no_proxy:-${NO_PROXY-}}"
+  for name in ${names[@]+"${names[@]}"}; do
     name=${name#\*} name=${name#.}
     [[ -n $name ]] || return 1
     [[ $host != "$name" && $host != *."$name" ]] || return 1
