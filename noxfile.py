@@ -33,12 +33,13 @@ TYPED = [
     "tests/scripts/kinds",
     "tests/bench",
     "tests/end_to_end",
+    "tests/vm",
 ]
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, against the built and installed wheel. Arguments go to pytest: -- tests/core -k plan"""
+    """All tests but those on VMs, against the installed wheel. Arguments go to pytest: -- tests/core -k plan"""
     need_from_debian(session)
     wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     arguments = session.posargs or ["tests"]
@@ -47,6 +48,16 @@ def tests(session: nox.Session) -> None:
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
     pytest = ["python", "-m", "pytest", "-n", "2", "--dist", "loadgroup"]
     session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
+
+
+@nox.session
+def vm(session: nox.Session) -> None:
+    """The agent on real VMs of three Debian suites, booted in namespaces; needs root. `-- -k partition` picks some."""
+    need_from_debian(session)
+    wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
+    paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
+    pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile"]
+    session.run(*pytest, *session.posargs, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
 
 
 @nox.session

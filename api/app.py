@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from api import version
 from api.backend import Backend, open_backend
 from api.controllers import (
+    agent,
     artifacts,
     catalogue,
     documents,
@@ -25,6 +26,7 @@ from api.controllers import (
     page_actions,
     pages,
     planning,
+    prometheus,
     publishing,
     reports,
     sign_in,
@@ -42,6 +44,7 @@ from api.web.security_headers import add_security_headers
 from api.web.strict_request import MAX_BODY_BYTES, StrictRequest
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *agent.ROUTES,
     *artifacts.ROUTES,
     *catalogue.ROUTES,
     *documents.ROUTES,
@@ -51,6 +54,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *hosts.ROUTES,
     *metrics.ROUTES,
     *planning.ROUTES,
+    *prometheus.ROUTES,
     *publishing.ROUTES,
     *reports.ROUTES,
     *sign_in.ROUTES,

@@ -93,14 +93,14 @@ def _installed(wanted: Service, recorded: Recorded | None, seen: Observation, me
         if seen.state == "absent":
             yield _change(wanted, "presence", "corrective", reason="its program is gone", desired=wanted.version)
             return
-        yield from _program(wanted, recorded, seen)
+        yield from _program(wanted, recorded, seen, meta)
         yield from _configuration(wanted, recorded, seen, meta)
     yield from _process(wanted, recorded, seen)
     if wanted.monitoring != recorded.monitoring and meta.has(Verb.MONITOR_TRACE):
         yield _change(wanted, "monitoring", reason="monitoring shall be wired as declared")
 
 
-def _program(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator[Change]:
+def _program(wanted: Service, recorded: Recorded, seen: Observation, meta: KindMeta) -> Iterator[Change]:
     if wanted.version != recorded.version:
         yield _change(
             wanted,
@@ -111,7 +111,7 @@ def _program(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator
             observed=seen.version,
             effect=Effect.RESTART,
         )
-    elif seen.version and seen.version != recorded.version:
+    elif seen.version and seen.version != recorded.version and not _awaits_its_restart(recorded, seen, meta):
         yield _change(
             wanted,
             "version",
@@ -135,6 +135,11 @@ def _program(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator
                 recorded=was,
                 effect=Effect.RESTART,
             )
+
+
+def _awaits_its_restart(recorded: Recorded, seen: Observation, meta: KindMeta) -> bool:
+    """The program before still runs beside the one that was installed: that is no drift, and the restart is owed."""
+    return meta.side_by_side and recorded.pending is Effect.RESTART and seen.state in UP
 
 
 def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta: KindMeta) -> Iterator[Change]:

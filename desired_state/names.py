@@ -23,6 +23,9 @@ LABEL_PATTERN = r"^[a-z0-9]([a-zA-Z0-9._/-]{0,61}[a-zA-Z0-9])?$(?!\n)"
 LABEL_VALUE_PATTERN = r"^([a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?)?$(?!\n)"
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$(?!\n)"
 
+AGENT_KIND = "agent"
+"""The kind of the puller itself, driven by `agentctl.sh`: its restart ends the process that asked for it."""
+
 HostName = Annotated[str, Meta(pattern=HOST_PATTERN, max_length=128)]
 """A host, as DNS would write it: lower case, dots between labels. RFC 1123."""
 ServiceName = Annotated[str, Meta(pattern=SERVICE_PATTERN, max_length=48)]

@@ -1,7 +1,8 @@
 """Changes -> ordered steps. The same pure plan is shown in review, printed by `towline plan`, and run on the host.
 
 Order: a service's own steps follow one another (stop before replace); what runs comes after what it depends on; what
-stops comes before it; removals come last, all together or not at all: above the document's limit they are held.
+stops comes before it; removals come last, all together or not at all: above the document's limit they are held. The
+agent comes after all of them, but for what depends on it: its restart ends the puller that carries the plan out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from desired_state.change import Change, Intent
 from desired_state.contract import Effect, KindMeta, Verb
 from desired_state.diff import UP, diff, strongest
 from desired_state.document import Document, Service
-from desired_state.names import Digest
+from desired_state.names import AGENT_KIND, Digest
 from desired_state.observed import Observed
 from desired_state.record import Record, Recorded
 from desired_state.step import Held, Plan, Step
@@ -40,6 +41,22 @@ class _Situation(Struct, frozen=True, kw_only=True):
         """A service that is brought here anew is wired anew."""
         wired = self.recorded.monitoring if self.recorded else {}
         return self.meta.has(Verb.MONITOR_TRACE) and bool(self.wanted.monitoring or wired)
+
+    @property
+    def beside(self) -> bool:
+        """It goes on running while another program is put beside its own; a restart changes over."""
+        adopted = self.recorded is not None and self.recorded.adopted  # no program of ours runs yet
+        return self.meta.side_by_side and self.up and self.wanted.state == "running" and not adopted
+
+    @property
+    def installs(self) -> bool:
+        return self.has("presence", "version", "package")
+
+    def leaves(self, verb: Verb) -> Effect:
+        """What the running process still waits for after that step."""
+        if self.installs:
+            return Effect.RESTART if self.beside and verb in (Verb.INSTALL, Verb.CONFIGURE) else Effect.NONE
+        return self.effect if self.up and verb is Verb.CONFIGURE else Effect.NONE
 
     @property
     def effect(self) -> Effect:
@@ -125,17 +142,18 @@ def _taking_away(s: _Situation) -> Iterator[Verb]:
 
 
 def _bringing(s: _Situation) -> Iterator[Verb]:
-    installs = s.has("presence", "version", "package")
-    configures = installs or s.has("parameter", "configuration")
     runs = s.wanted.state != "stopped"
-    if s.up and (installs or not runs):
+    stops = s.up and not s.beside and (s.installs or not runs)
+    if stops:
         yield Verb.STOP
-    if installs:
+    if s.installs:
         yield Verb.INSTALL
-    if configures:
+    if s.installs or s.has("parameter", "configuration"):
         yield Verb.CONFIGURE
-    if runs:
-        yield from _running(s, stopped=installs or not s.up)
+    if runs and s.beside and s.installs:
+        yield Verb.RESTART
+    elif runs:
+        yield from _running(s, stopped=stops or not s.up)
     if s.has("monitoring") or (s.has("presence") and s.wires_monitoring):
         yield Verb.MONITOR_TRACE
 
@@ -159,9 +177,6 @@ def _chain(document: Document, s: _Situation) -> list[Step]:
     reasons = tuple(change.reason for change in s.changes)
     chain: list[Step] = []
     for verb in _verbs(s):
-        leaves = (
-            s.effect if verb is Verb.CONFIGURE and s.up and not s.has("presence", "version", "package") else Effect.NONE
-        )
         step = Step(
             id=step_id(document, s.wanted, verb, s.recorded.generation if s.recorded else 0),
             service=s.wanted.name,
@@ -171,7 +186,7 @@ def _chain(document: Document, s: _Situation) -> list[Step]:
             reasons=reasons,
             after=(chain[-1].id,) if chain else (),
             interrupts=verb in _INTERRUPTING,
-            leaves=leaves,
+            leaves=s.leaves(verb),
             removes=verb in REMOVING,
             destroys=verb is Verb.PURGE,
         )
@@ -197,7 +212,7 @@ def _ordered(document: Document, chains: dict[str, list[Step]]) -> tuple[Step, .
     waits = {name: _waits_for(wanted[name], wanted, chains) for name in chains}
     ordered: list[Step] = []
     placed: set[str] = set()
-    pending = sorted(chains, key=lambda name: (_is_removal(wanted[name]), name))
+    pending = sorted(chains, key=lambda name: (_is_agent(wanted[name]), _is_removal(wanted[name]), name))
     while pending:
         ready = next(name for name in pending if waits[name] <= placed)
         heads = tuple(chains[other][-1].id for other in sorted(waits[ready]))
@@ -211,11 +226,15 @@ def _ordered(document: Document, chains: dict[str, list[Step]]) -> tuple[Step, .
 def _waits_for(mine: Service, wanted: dict[str, Service], chains: dict[str, list[Step]]) -> set[str]:
     """Names of the services whose steps come before this one's. Acyclic: `decode` refuses circles of dependencies."""
     if _is_removal(mine):
-        staying = {name for name in chains if not _is_removal(wanted[name])}
+        staying = {name for name in chains if not _is_removal(wanted[name]) and not _is_agent(wanted[name])}
         return staying | {n for n in chains if mine.name in wanted[n].depends_on and _is_removal(wanted[n])}
     if mine.state == "stopped":
         return {n for n in chains if mine.name in wanted[n].depends_on and wanted[n].state == "stopped"}
     return {n for n in mine.depends_on if n in chains and wanted[n].state in ("running", "adopted")}
+
+
+def _is_agent(service: Service) -> bool:
+    return service.kind == AGENT_KIND
 
 
 def _is_removal(service: Service) -> bool:

@@ -18,7 +18,7 @@ from desired_state.catalogue import Catalogue, Entry, Placement, Problem, Servic
 from desired_state.contract import KindMeta
 from desired_state.dependencies import cycles
 from desired_state.document import MAX_BYTES
-from desired_state.names import HostName, Kind, ServiceName
+from desired_state.names import AGENT_KIND, HostName, Kind, ServiceName
 from desired_state.parameters import with_defaults
 from desired_state.placement import HostIndex, on_host
 from desired_state.render import NotRenderable
@@ -189,6 +189,24 @@ def ports_are_free(fleet: Fleet) -> Iterator[Problem]:
                     )
 
 
+def agents_run(fleet: Fleet) -> Iterator[Problem]:
+    """A host has one agent, which carries every order out: it cannot be told to stop or to remove itself."""
+    first: dict[HostName, ServiceName] = {}
+    for name, placed in fleet.placed.items():
+        for host, entry in placed.items() if fleet.services[name].kind == AGENT_KIND else ():
+            if entry.state != "running":
+                override = fleet.services[name].overrides.get(host)
+                where = ("overrides", host) if override is not None and override.state else ()
+                yield Problem(
+                    pointer=pointer("services", name, *where, "state"),
+                    message=f"the agent is not {entry.state} by a document; suspend the host by its mode, or run "
+                    "agentctl.sh uninstall on it",
+                )
+            if first.setdefault(host, name) != name:
+                message = f"{host} has an agent already, {first[host]}; place one of the two elsewhere"
+                yield Problem(pointer=pointer("services", name, "placement"), message=message)
+
+
 CHECKS: tuple[Check, ...] = (
     names_are_unique,
     text_is_whole,
@@ -200,6 +218,7 @@ CHECKS: tuple[Check, ...] = (
     dependencies_are_there,
     dependencies_end,
     ports_are_free,
+    agents_run,
 )
 """Every rule. Tests take each one out and see what it tells go untold."""
 

@@ -44,6 +44,7 @@ def _fields(  # noqa: C901, PLR0911 - one case a verb, side by side
                 "adopted": False,
                 "state": "stopped" if old.state == "absent" or old.adopted else old.state,
                 "holds_data": old.holds_data or meta.holds_data,
+                "pending": strongest([old.pending, step.leaves]),
                 "config": "",  # the configuration on disk is another program's until `configure` ran for this one
             }
         case Verb.CONFIGURE:

@@ -124,6 +124,23 @@ def alive(paths: "Paths", as_json: bool) -> None:
     sys.exit(code)
 
 
+@main.command(epilog="Exit codes: 0 all is well; 1 warnings; 2 faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a tar.gz for a ticket too: findings, status, settings, journal. Without secrets.",
+)
+@click.pass_obj
+def doctor(paths: "Paths", as_json: bool, bundle: Path | None) -> None:
+    """Checks all that an on-call person would try by hand, and says what is wrong and what to do. Changes nothing."""
+    from puller.commands import examine_host  # noqa: PLC0415
+
+    printed, code = _guarded(lambda: examine_host(paths, os.environ, as_json=as_json, bundle=bundle))
+    click.echo(printed, nl=False)
+    sys.exit(code)
+
+
 @main.command()
 @click.option("--reason", required=True, help="Why; the fleet's page shows it.")
 @click.option("--for", "duration", type=Duration(), help="For how long, e.g. 2h. Without it: until resumed.")
@@ -196,6 +213,14 @@ def _guarded(command: Any) -> Any:
         sys.exit(EXIT_DAMAGED)
     except PermissionError as error:
         click.echo(f"towline-puller: {error.filename}: {error.strerror}: run it as the user who owns it", err=True)
+        sys.exit(1)
+    except OSError as error:
+        from puller.disk import trouble  # noqa: PLC0415
+
+        disk = trouble(error, Path(error.filename or "this host"))
+        if disk is None:
+            raise
+        click.echo(f"towline-puller: {disk}", err=True)
         sys.exit(1)
 
 

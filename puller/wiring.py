@@ -20,7 +20,7 @@ from puller.metrics import Metrics
 from puller.paths import Paths
 from puller.ports import Artifacts, Sink, Source, Stalled
 from puller.reconciling.parts import Parts
-from puller.settings import Settings, SourceSettings
+from puller.settings import Settings
 from puller.store import open_store
 from puller.transport.http_client import HttpClient
 from puller.transport.signed_client import SignedClient
@@ -29,6 +29,7 @@ from puller.version import agent_version
 
 if TYPE_CHECKING:
     from puller.identity import HostKeys
+    from puller.sources.git_access import GitAccess
 
 
 @asynccontextmanager
@@ -41,8 +42,8 @@ async def open_parts(settings: Settings, paths: Paths) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         trust = TrustFile(paths.trust)
         client = await stack.enter_async_context(HttpClient(clock=clock, ca_file=settings.ca_file))
-        signed = _signed(settings, load_keys(paths.keys), trust, client, clock) if settings.backend_url else None
-        store = await open_store(paths.database)
+        signed = signed_client(settings, load_keys(paths.keys), trust, client, clock) if settings.backend_url else None
+        store = await open_store(paths.database, lock=paths.lock)
         stack.push_async_callback(store.close)
         source = _source(settings, paths, signed)
         stack.push_async_callback(source.close)
@@ -71,7 +72,7 @@ async def open_parts(settings: Settings, paths: Paths) -> AsyncIterator[Parts]:
         )
 
 
-def _signed(
+def signed_client(
     settings: Settings, keys: "HostKeys", trust: TrustFile, client: HttpClient, clock: SystemClock
 ) -> SignedClient:
     """The backend as this host asks it; its key follows the trust file."""
@@ -94,7 +95,7 @@ def _source(settings: Settings, paths: Paths, signed: SignedClient | None) -> So
 
         return DirectorySource(source.path, host=settings.host)
     if source.type == "git":
-        return _git_source(source, settings, paths)
+        return _git_source(settings, paths)
     if signed is None:
         raise Stalled("backend_url is not set: enrol this host, or set a git or directory source")
     from puller.sources.http import HttpSource  # noqa: PLC0415
@@ -102,11 +103,18 @@ def _source(settings: Settings, paths: Paths, signed: SignedClient | None) -> So
     return HttpSource(signed, host=settings.host)
 
 
-def _git_source(source: SourceSettings, settings: Settings, paths: Paths) -> Source:
+def _git_source(settings: Settings, paths: Paths) -> Source:
     from puller.sources.git import GitSource  # noqa: PLC0415 - libgit2 costs memory
+
+    return GitSource(git_access(settings), host=settings.host, folder=paths.state / "git")
+
+
+def git_access(settings: Settings) -> "GitAccess":
+    """How this host gets at its git source."""
     from puller.sources.git_access import GitAccess  # noqa: PLC0415
 
-    access = GitAccess(
+    source = settings.source
+    return GitAccess(
         url=source.url,
         branch=source.branch,
         username=source.username,
@@ -115,7 +123,6 @@ def _git_source(source: SourceSettings, settings: Settings, paths: Paths) -> Sou
         known_hosts_file=source.known_hosts_file,
         ca_file=source.ca_file or settings.ca_file,
     )
-    return GitSource(access, host=settings.host, folder=paths.state / "git")
 
 
 def _metrics(settings: Settings) -> Metrics | None:

@@ -16,12 +16,16 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 . "${here:-./}agent/cron.sh"
 # shellcheck source=agent/alive.sh
 . "${here:-./}agent/alive.sh"
+# shellcheck source=agent/healing.sh
+. "${here:-./}agent/healing.sh"
 # shellcheck source=agent/trial.sh
 . "${here:-./}agent/trial.sh"
 # shellcheck source=agent/token.sh
 . "${here:-./}agent/token.sh"
 # shellcheck source=agent/judge.sh
 . "${here:-./}agent/judge.sh"
+# shellcheck source=agent/web.sh
+. "${here:-./}agent/web.sh"
 # shellcheck source=agent/fetch.sh
 . "${here:-./}agent/fetch.sh"
 # shellcheck source=agent/install.sh

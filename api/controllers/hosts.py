@@ -13,17 +13,24 @@ from api.backend import Backend
 from api.controllers.bounds import PathHost
 from api.errors import Forbidden
 from api.principal import Permission, Principal
-from api.services import enrolment, hosts
-from api.services.enrolment import Invitation
+from api.services import enrolment, hosts, inviting
+from api.services.inviting import Invitation
+from api.services.join_command import Way
 from api.web.guard import request_target
 from desired_state.enrolment import EnrolmentAnswer, SourceSettings
 from desired_state.names import Text, Timestamp
 
 
 class InvitationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the join token counts; without a word, as long as the settings say."""
+    """How long the join token counts (without a word, as long as the settings say), and how the agent gets there."""
 
     hours: Annotated[int, Meta(ge=1, le=24 * 30)] | None = None
+    mirror: str = ""
+    """A URL that has the agent's files as `<mirror>/sha256/<hex>`."""
+    ca_file: str = ""
+    """A file on the host with the CAs to trust."""
+    prefix: str = ""
+    """The folder on the host below which towline keeps everything."""
 
 
 class Suspension(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,10 +47,12 @@ async def invite(
     backend: NamedDependency[Backend],
     principal: NamedDependency[Principal],
 ) -> Invitation:
-    """Make a one-time join token. It is told once; earlier ones for this host are void."""
+    """Make a one-time join token, and the command to paste. They are told once; earlier ones for this host are void."""
     lasts = timedelta(hours=data.hours or backend.settings.hosts.join_token_hours)
-    url = backend.settings.server.url
-    return await enrolment.invite(backend.engine, principal, name, base_url=url, now=backend.now(), lasts=lasts)
+    way = Way(mirror=data.mirror, ca_file=data.ca_file, prefix=data.prefix)
+    return await inviting.invite(
+        backend.engine, backend.inviter, principal, name, now=backend.now(), lasts=lasts, way=way
+    )
 
 
 @post("/v1/hosts/{name:str}/suspend", permission=Permission.HOSTS_SUSPEND, status_code=204)

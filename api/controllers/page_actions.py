@@ -13,12 +13,15 @@ from api.controllers.sign_in import SignIn, begin
 from api.errors import Invalid, Refused, Unauthenticated
 from api.pages.serving import own_path, page, see
 from api.principal import Permission, Principal
-from api.services import enrolment, hosts, sessions
+from api.services import hosts, inviting, sessions
 from api.services.fleet import waiting_hosts
+from api.services.join_command import Way
 from api.web.session_cookie import no_cookie, session_cookie, session_secret
 from api.web.throttle import TooManyFailures
 from desired_state.names import HostName
 
+NOTHING_ASKED = {"host": "", "mirror": "", "ca_file": "", "prefix": ""}
+"""The fields of an invitation, empty."""
 LONGEST_H = 24 * 31
 """A suspension from the page ends by itself: nobody remembers one that does not."""
 
@@ -58,33 +61,34 @@ async def invite_page(
     host: Annotated[str, QueryParameter(max_length=128)] = "",
 ) -> Response[str]:
     """The form."""
-    return await _invite_form(request, backend, host)
+    return await _invite_form(request, backend, {**NOTHING_ASKED, "host": host})
 
 
 @post("/invite", permission=Permission.HOSTS_INVITE)
 async def invite(
     request: Request[Any, Any, Any], backend: NamedDependency[Backend], principal: NamedDependency[Principal]
 ) -> Response[str]:
-    """Make a join token and show it, this once: it stands in no address and in no history."""
-    host = str((await request.form()).get("host", "")).strip()[:200]
-    settings = backend.settings
-    lasts = timedelta(hours=settings.hosts.join_token_hours)
+    """Make a join token and show the command with it, this once: it stands in no address and in no history."""
+    form = await request.form()
+    asked = {name: str(form.get(name, "")).strip()[:1100] for name in NOTHING_ASKED}
+    lasts = timedelta(hours=backend.settings.hosts.join_token_hours)
+    way = Way(mirror=asked["mirror"], ca_file=asked["ca_file"], prefix=asked["prefix"])
     try:
-        made = await enrolment.invite(
-            backend.engine, principal, host, base_url=settings.server.url, now=backend.now(), lasts=lasts
+        made = await inviting.invite(
+            backend.engine, backend.inviter, principal, asked["host"], now=backend.now(), lasts=lasts, way=way
         )
     except Refused as error:
-        message = "; ".join([error.detail, *(problem.message for problem in error.problems)])
-        return await _invite_form(request, backend, host, wrong=message)
-    # By standard input: a token in the arguments would stand in the host's list of processes.
-    command = f"towline-puller enroll <<'END'\n{made.join_token}\nEND"
-    return page(request, "invite.html", "Fleet", invitation=made, command=command, asked={"host": host}, waiting=())
+        told = (f"{problem.pointer.strip('/')} {problem.message}".strip() for problem in error.problems)
+        return await _invite_form(request, backend, asked, wrong="; ".join([error.detail, *told]))
+    return page(request, "invite.html", "Fleet", invitation=made, asked=asked, waiting=())
 
 
-async def _invite_form(request: Request[Any, Any, Any], backend: Backend, host: str, wrong: str = "") -> Response[str]:
+async def _invite_form(
+    request: Request[Any, Any, Any], backend: Backend, asked: dict[str, str], wrong: str = ""
+) -> Response[str]:
     waiting = await waiting_hosts(backend.engine)
     status = 422 if wrong else 200
-    values = {"invitation": None, "asked": {"host": host}, "waiting": waiting, "wrong": wrong}
+    values = {"invitation": None, "asked": asked, "waiting": waiting, "wrong": wrong}
     return page(request, "invite.html", "Fleet", status=status, **values)
 
 

@@ -10,10 +10,11 @@ from api.models.events import event, event_head
 from api.models.hosts import host_identity, host_override, host_status, join_token
 from api.models.leases import lease
 from api.models.reports import report
-from api.models.scripts import bundle, catalogue_script
+from api.models.scripts import agent_script, bundle, catalogue_script
 from api.models.trust import trust
 
 __all__ = [
+    "agent_script",
     "api_token",
     "artifact",
     "bundle",

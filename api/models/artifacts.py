@@ -1,5 +1,7 @@
 """Files that hosts fetch by digest: packages and script bundles."""
 
+from sqlalchemy import Index
+
 from api.models.columns import DIGEST, MICROS, NUMBER, WORD, required, table, text
 
 artifact = table(
@@ -13,4 +15,9 @@ artifact = table(
     # bundle, package
     required("kind", WORD),
     required("added_us", MICROS),
+    # of a package: what it is called and which version it is; empty where nobody said
+    required("package", text(96), server_default=""),
+    required("version", WORD, server_default=""),
 )
+
+Index("ix_artifact_package", artifact.c.package)

@@ -1,4 +1,4 @@
-"""Scripts: those of the catalogue's own repository, and the bundles that were published."""
+"""Scripts: those of the catalogue's own repository, published bundles, and what invited hosts begin with."""
 
 from api.models.columns import BODY, DIGEST, MICROS, NUMBER, required, table, text
 
@@ -20,4 +20,14 @@ bundle = table(
     # JSON of BundleIndex
     required("kinds", BODY),
     required("added_us", MICROS),
+)
+
+agent_script = table(
+    # The joined `agentctl.sh` as join tokens name it: each replica must have it, also one of another version.
+    "agent_script",
+    required("digest", DIGEST, primary_key=True),
+    required("body", BODY),
+    required("added_us", MICROS),
+    # until the last join token that names it is over
+    required("expires_us", MICROS),
 )

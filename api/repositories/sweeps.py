@@ -6,6 +6,7 @@ from sqlalchemy import Column, Table, and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.models import (
+    agent_script,
     catalogue_change,
     change_feed,
     document,
@@ -72,12 +73,13 @@ async def refused_changes(connection: AsyncConnection, before_us: int, *, limit:
 
 
 async def ended_access(connection: AsyncConnection, before_us: int, *, limit: int) -> int:
-    """Sessions, sign-in links and join tokens whose time was over before that moment."""
+    """Sessions, sign-in links, join tokens and the scripts these named, whose time was over before that moment."""
     gone = 0
     for column, ends in (
         (session.c.secret_hash, session.c.expires_us),
         (signin_link.c.secret_hash, signin_link.c.expires_us),
         (join_token.c.id, join_token.c.expires_us),
+        (agent_script.c.digest, agent_script.c.expires_us),
     ):
         ended = select(column).where(ends < before_us).limit(limit - gone)
         gone += await _drop(connection, column, ended)

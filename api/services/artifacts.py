@@ -38,8 +38,12 @@ async def find(engine: AsyncEngine, store: ArtifactStore, digest: Digest) -> Pat
     return store.path_of(digest)
 
 
-async def read_span(path: Path, span: Span) -> AsyncIterator[bytes]:
-    """Those bytes of the file, bit by bit: a slow host holds a quarter of a megabyte, not a package."""
+async def read_span(content: Path | bytes, span: Span) -> AsyncIterator[bytes]:
+    """Those bytes of a file, bit by bit: a slow host holds a quarter of a megabyte, not a package."""
+    if isinstance(content, bytes):
+        yield content[span.first : span.last + 1]
+        return
+    path = content
     file = await asyncio.to_thread(path.open, "rb")
     try:
         await asyncio.to_thread(file.seek, span.first)
@@ -65,6 +69,8 @@ async def keep_package(
         "file": entry.file,
         "path": str(store.path_of(entry.digest)),
         "kind": "package",
+        "package": entry.package,
+        "version": entry.version,
         "added_us": micros(now),
     }
     async with transaction(engine) as connection:

@@ -1,80 +1,32 @@
-"""How hosts get in: invited by a person, let in once by a join token, known by their keys from then on."""
+"""How hosts get in: let in once by a join token, known by their keys from then on. `inviting` made the token."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database import snapshot, transaction
-from api.errors import Forbidden, Invalid, Unauthenticated
+from api.errors import Forbidden, Unauthenticated
 from api.moments import micros, moment
-from api.principal import Principal
-from api.repositories import catalogue, hosts
+from api.repositories import hosts
 from api.repositories import trust as notes
 from api.repositories.hosts import Held, Identity
-from api.secret_text import new_id, new_secret
 from api.services import audit
-from desired_state.catalogue import Problem
 from desired_state.enrolment import (
     EnrolmentAnswer,
     EnrolmentRefused,
     EnrolmentRequest,
     HeldToken,
-    JoinToken,
     SourceSettings,
     check_token,
     read_enrolment,
     sealing_key_of,
-    secret_hash,
 )
-from desired_state.names import HOST_PATTERN, is_name
 from desired_state.request_signature import RequestRefused, SharedKey, check_request, keyid_of, shared_key
 
 NOT_LET_IN = "this host is not let in; ask who invited it to look at the audit log, and to invite it again"
 """The same text for all reasons but expiry: whoever guesses learns nothing. The audit log has the reason."""
-
-
-class Invitation(Struct, frozen=True, kw_only=True):
-    """What a person carries to the host."""
-
-    host: str
-    join_token: str
-    expires_at: datetime
-    declared: bool
-    """Whether the catalogue has the host: only then is there a document for it."""
-
-
-async def invite(
-    engine: AsyncEngine, by: Principal, host: str, *, base_url: str, now: datetime, lasts: timedelta
-) -> Invitation:
-    """Make a join token for the host; earlier ones that were not used are void. Raises Invalid, NotFound."""
-    if not is_name(HOST_PATTERN, host) or len(host) > 128:
-        raise Invalid("nobody is invited", (Problem(pointer="/host", message=f"{host!r} is not a host name"),))
-    secret, token_id, expires = new_secret(), new_id(), (now + lasts).replace(microsecond=0)
-    held = Held(
-        id=token_id,
-        host=host,
-        secret_hash=secret_hash(secret),
-        created_by=by.actor,
-        created_us=micros(now),
-        expires_us=micros(expires),
-    )
-    async with transaction(engine) as connection:
-        trust = await notes.newest(connection)
-        if trust is None:
-            raise Invalid("there is no trust yet; run: towline trust init")
-        await hosts.put_join_token(connection, held)
-        declared = await catalogue.entry(connection, "host", host) is not None
-        detail = {"token": token_id, "expires_at": expires.isoformat()}
-        await audit.append(
-            connection, now=now, actor=by.actor, action="host.invited", subject=f"host/{host}", detail=detail
-        )
-    token = JoinToken(
-        host=host, id=token_id, secret=secret, backend_url=base_url, trust_digest=trust.digest, expires_at=expires
-    )
-    return Invitation(host=host, join_token=token.encode(), expires_at=expires, declared=declared)
 
 
 async def enrol(
@@ -86,7 +38,7 @@ async def enrol(
     sources: tuple[SourceSettings, ...],
     now: datetime,
 ) -> EnrolmentAnswer:
-    """Let a host in, once. Raises Forbidden; each refusal is audited with its reason."""
+    """Let a host in, once; the one that got in is answered again. Raises Forbidden; refusals are audited."""
     host = ""
     try:
         request = read_enrolment(body, target, headers, now=now)
@@ -129,14 +81,48 @@ async def request_key(engine: AsyncEngine, own: X25519PrivateKey, host: str) -> 
 
 
 async def _let_in(connection: AsyncConnection, request: EnrolmentRequest, now: datetime) -> bytes:
-    held = await hosts.unused_join_token(connection, request.token_id)
+    held = await hosts.given_join_token(connection, request.token_id)
     check_token(request, _held(held), now=now)
-    if held is None or not await hosts.use_join_token(connection, request.token_id, micros(now)):
+    assert held is not None  # noqa: S101 - check_token refuses a token that is not known
+    if held.used_us is not None:
+        await _is_the_same_again(connection, request, held, now)
+    elif await hosts.use_join_token(connection, request.token_id, micros(now)):
+        await _becomes_known(connection, request, held, now)
+    else:
         raise EnrolmentRefused(f"join token {request.token_id} was used by another at the same moment")
     # The note that was there when the token was made: its digest is the one that the token pins.
     trust = await notes.newest(connection, until_us=held.created_us)
     if trust is None:
         raise EnrolmentRefused(f"join token {request.token_id} is older than the trust note; invite again")
+    return trust.note
+
+
+async def _is_the_same_again(connection: AsyncConnection, request: EnrolmentRequest, held: Held, now: datetime) -> None:
+    """Passes for a host that never heard the answer and asks again, with the keys that got in by this very token.
+
+    It has proven that it holds them, and is told what it was told; nothing changes. Raises EnrolmentRefused for others.
+    """
+    known = await hosts.identity(connection, request.host)
+    same = known is not None and (known.identity_key, known.sealing_key, known.enrolled_at_us) == (
+        request.identity_key,
+        request.sealing_key,
+        held.used_us,
+    )
+    if not same:
+        raise EnrolmentRefused(
+            f"join token {request.token_id} was used already, with other keys; invite the host again"
+        )
+    await audit.append(
+        connection,
+        now=now,
+        actor=f"host:{request.host}",
+        action="host.enrolment_repeated",
+        subject=f"host/{request.host}",
+        detail={"token": held.id, "invited_by": held.created_by},
+    )
+
+
+async def _becomes_known(connection: AsyncConnection, request: EnrolmentRequest, held: Held, now: datetime) -> None:
     identity = Identity(
         host=request.host,
         identity_key=request.identity_key,
@@ -153,7 +139,6 @@ async def _let_in(connection: AsyncConnection, request: EnrolmentRequest, now: d
         subject=f"host/{request.host}",
         detail={"token": held.id, "invited_by": held.created_by, "replaced": str(replaced).lower()},
     )
-    return trust.note
 
 
 def _held(row: Held | None) -> HeldToken | None:

@@ -31,7 +31,7 @@ class Swept(Struct, frozen=True, kw_only=True):
     events: int = 0
     changes: int = 0
     access: int = 0
-    """Sessions, sign-in links and join tokens that ended."""
+    """Sessions, sign-in links, join tokens and the scripts that these named, that ended."""
     feed: int = 0
     publications: int = 0
 

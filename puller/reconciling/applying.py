@@ -11,11 +11,11 @@ from desired_state.acceptance import Accepted
 from desired_state.answer import Answer, read_answer
 from desired_state.contract import Effect, Exit, Verb
 from desired_state.document import Service
-from desired_state.names import Digest, ServiceName
+from desired_state.names import AGENT_KIND, Digest, ServiceName
 from desired_state.progress import after_step
 from desired_state.record import Record, Recorded
 from desired_state.report import StepOutcome, StepResult
-from desired_state.retry import Next, after_failure
+from desired_state.retry import MAX_ATTEMPTS, Next, after_failure
 from desired_state.step import Step
 from puller.bundles import BundleDamaged
 from puller.calls.scripts import AS_APPLIED, Scripts, as_applied
@@ -51,6 +51,8 @@ class Applier:
         self.record, self.waits = record, waits
         self.failures: list[Failure] = []
         self.done: list[Step] = []
+        self.is_replaced = False
+        """The agent was restarted by a step of this document: another puller goes on with the rest."""
         self._wanted = {service.name: service for service in accepted.document.services}
         self._installing: frozenset[ServiceName] = frozenset()
         self._brought: set[ServiceName] = set()
@@ -58,13 +60,22 @@ class Applier:
     async def apply(self, steps: tuple[Step, ...]) -> None:
         """Runs these steps; one whose predecessor is not among them or did not succeed is left for another pass."""
         self._installing = frozenset(step.service for step in steps if step.verb is Verb.INSTALL)
-        room = asyncio.Semaphore(self._accepted.document.limits.parallel)
+        before, own = _in_two(steps)
         tasks: dict[str, asyncio.Task[bool]] = {}
+        await self._side_by_side(before, tasks)
+        if not any(spent(failure) for failure in self.failures):
+            # A document that is bad is left, and the agent it asks for would be undone with it.
+            await self._side_by_side(own, tasks)
+
+    async def _side_by_side(self, steps: tuple[Step, ...], tasks: dict[str, asyncio.Task[bool]]) -> None:
+        room = asyncio.Semaphore(self._accepted.document.limits.parallel)
 
         async def take(step: Step) -> bool:
             for predecessor in step.after:
                 if predecessor not in tasks or not await tasks[predecessor]:
                     return False
+            if self.is_replaced:
+                return False
             async with room:
                 return await self._step(step)
 
@@ -139,6 +150,7 @@ class Applier:
         reached("after_step_done")
         self.record[step.service] = entry
         self.done.append(step)
+        self.is_replaced |= step.kind == AGENT_KIND and step.verb is Verb.RESTART and answer.changed is True
         _log.info("step done", service=step.service, verb=step.verb, changed=answer.changed, ms=result.duration_ms)
 
     def _entry(self, step: Step, answer: Answer, outcome: StepOutcome) -> Recorded:
@@ -203,6 +215,25 @@ def may_run(steps: tuple[Step, ...], waiting: frozenset[ServiceName], *, only_co
     return tuple(
         step for step in steps if step.service not in waiting and not (only_corrective and step.intent == "intended")
     )
+
+
+def spent(failure: Failure) -> bool:
+    """Whether somebody asked for this step in vain: no further try of it is worth anything."""
+    no_use = failure.what_next is Next.STALLED or failure.attempts >= MAX_ATTEMPTS
+    return failure.step.intent == "intended" and no_use
+
+
+def _in_two(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """The agent's own steps, with those that wait for them, apart from all others.
+
+    Its restart ends this process. Steps that run then go on under their keepers, but the puller that comes must see
+    them to their end before its first pass, and a newer agent is on trial by then: it has to make that pass in time.
+    """
+    own: set[Digest] = set()
+    for step in steps:
+        if step.kind == AGENT_KIND or not own.isdisjoint(step.after):
+            own.add(step.id)
+    return tuple(s for s in steps if s.id not in own), tuple(s for s in steps if s.id in own)
 
 
 def _result(

@@ -24,7 +24,7 @@ from puller.looking.observer import Observer
 from puller.metrics import PassNumbers
 from puller.ports import Stalled, Unavailable
 from puller.reconciling import backoff
-from puller.reconciling.applying import Applier, may_run
+from puller.reconciling.applying import Applier, may_run, spent
 from puller.reconciling.delivery import Deliverer
 from puller.reconciling.findings import Findings
 from puller.reconciling.housekeeping import forget_unused
@@ -228,6 +228,10 @@ class Reconciler:
             await applier.apply(steps)
         findings.failures += applier.failures
         self._slow_repairs(findings, accepted, applier.done)
+        if applier.is_replaced:
+            # Looked at now, the older agent runs where the newer shall: us. What was not verified stays outstanding
+            # until the puller that comes has looked; were it planned again, it would be restarted twice.
+            return False
         await self._look(findings, accepted, scripts, *steps)
         return not applier.failures
 
@@ -247,9 +251,17 @@ class Reconciler:
     def _verdict(self, findings: Findings, accepted: Accepted) -> BadRevision | None:
         """A document is bad when a step that it asks for stalled, or failed too often."""
         for failure in findings.failures:
-            spent = failure.what_next is Next.STALLED or failure.attempts >= MAX_ATTEMPTS
-            if failure.document == accepted.digest and failure.step.intent == "intended" and spent:
+            if failure.document == accepted.digest and spent(failure):
                 return self._bad(findings, accepted, failure.step.service, failure.message)
+        return self._forgotten_verdict(findings, accepted)
+
+    def _forgotten_verdict(self, findings: Findings, accepted: Accepted) -> BadRevision | None:
+        """That of a puller that was ended between the failure and this conclusion: the wait it left tells enough."""
+        asked = {c.service for c in findings.plan.changes if c.intent == "intended"} if findings.plan else set()
+        for wait in findings.waits.values():
+            no_use = wait.state == "stalled" or wait.attempts >= MAX_ATTEMPTS
+            if wait.document == accepted.digest and wait.service in asked and no_use:
+                return self._bad(findings, accepted, wait.service, wait.message)
         return None
 
     def _bad(self, findings: Findings, accepted: Accepted, service: str, message: str) -> BadRevision:

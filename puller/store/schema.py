@@ -1,14 +1,33 @@
-"""The tables, and how a file of an older puller becomes one of this. Forward only; each migration is one transaction.
+"""The tables, and how a file of another puller becomes one of this: of any older one, and of the one that comes next.
 
-Times are integer microseconds since 1970, UTC. Bodies are JSON as msgspec writes it. Tables with `id = 1` have one row.
+An agent that was upgraded and undone finds what the newer one made of its file. It cannot know that version; so the
+newer one leaves in the file, in the transaction of each migration, the SQL that takes it back. That SQL is as trusted
+as the file: nobody but this host's puller writes there. Every migration is one transaction, forward and back: killed
+or without room anywhere, the file is of one version or of the other.
+
+Times are integer microseconds since 1970, UTC. Bodies are JSON as msgspec writes it; unknown fields in them are passed
+over (adr/0010). Tables with `id = 1` have one row.
 """
 
 import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
 
 from puller.ports import Stalled
 
-MIGRATIONS = (
-    """
+
+class Migration(Struct, frozen=True, kw_only=True):
+    """One step of the schema."""
+
+    forward: str
+    back: str = ""
+    """What undoes it, without losing what the version before knows. Empty for the first: before it there is no file."""
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        forward="""
     CREATE TABLE ratchet (
       id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, revision INTEGER NOT NULL, digest TEXT NOT NULL);
     CREATE TABLE document (
@@ -40,16 +59,87 @@ MIGRATIONS = (
     CREATE TABLE request (
       id INTEGER PRIMARY KEY AUTOINCREMENT, allow_removals INTEGER, at_us INTEGER NOT NULL,
       done INTEGER NOT NULL DEFAULT 0);
-    """,
+    """
+    ),
 )
+_WAY_BACK = "CREATE TABLE IF NOT EXISTS way_back (version INTEGER PRIMARY KEY, sql TEXT NOT NULL)"
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Brings the file to this puller's schema. Raises Stalled for one that a newer puller wrote."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
+def migrate(
+    db: sqlite3.Connection,
+    migrations: Sequence[Migration] = MIGRATIONS,
+    *,
+    may_change: Callable[[], bool] = lambda: True,
+) -> None:
+    """Brings the file to this puller's schema. `may_change` is asked only where there is something to change.
+
+    Raises Stalled where a person must act: the file is of a puller two versions ahead, or without a way back, or
+    another puller of another version works with it now.
+    """
+    while _version(db) != len(migrations):
+        if not may_change():
+            raise Stalled(
+                f"the agent that runs here is of another version (its database has schema {_version(db)}, this command "
+                f"knows {len(migrations)}): use the command of that version, or restart the agent"
+            )
+        _in_transaction(db, migrations)
+
+
+def _in_transaction(db: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    """One version further towards ours. The version is read again: who waited for the lock may find it done."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(db)
+        if version < len(migrations):
+            _forward(db, version + 1, migrations[version])
+        elif version > len(migrations):
+            _back(db, version, len(migrations))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has rolled it back already
+            db.execute("ROLLBACK")
+        raise
+
+
+def _forward(db: sqlite3.Connection, number: int, migration: Migration) -> None:
+    for statement in statements(migration.forward):
+        db.execute(statement)
+    db.execute(_WAY_BACK)
+    if migration.back:
+        db.execute("INSERT OR REPLACE INTO way_back VALUES (?, ?)", (number, migration.back))
+    db.execute(f"PRAGMA user_version = {number}")
+
+
+def _back(db: sqlite3.Connection, version: int, known: int) -> None:
+    way = _way_back(db, version) if version == known + 1 else None
+    if way is None:
         raise Stalled(
-            f"the database has schema {version} and this puller knows {len(MIGRATIONS)}: install the newer puller again"
+            f"the database has schema {version} and this agent knows {known}: it goes back by one version, and only "
+            "where the newer one left the way. Install the newer agent again; nothing was changed"
         )
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        db.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+    for statement in statements(way):
+        db.execute(statement)
+    db.execute("DELETE FROM way_back WHERE version = ?", (version,))
+    db.execute(f"PRAGMA user_version = {known}")
+
+
+def _way_back(db: sqlite3.Connection, version: int) -> str | None:
+    if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'way_back'").fetchone() is None:
+        return None
+    row = db.execute("SELECT sql FROM way_back WHERE version = ?", (version,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: `executescript` would commit what it is in the middle of."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n\t;"):
+                yield statement
+            statement = ""
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])

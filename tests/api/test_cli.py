@@ -9,10 +9,12 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
+import api.backend
 from api.cli import main
 from api.logs import configure_logs
 from desired_state.enrolment import JoinToken
 from desired_state.note import VerifierKey
+from tests.api.agents import ARCHIVE, WITH_AGENT, package
 
 
 @pytest.fixture
@@ -44,6 +46,22 @@ def test_a_join_token_is_printed_alone(environment: Path) -> None:
     done = _towline("host", "invite", "alpha")
     assert JoinToken.decode(done.stdout).host == "alpha"
     assert "the catalogue has no host alpha yet" in done.stderr
+
+
+def test_the_command_to_paste_is_printed_alone(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an agent known, standard output is what to paste; `--token-only` prints the token that names the agent."""
+    monkeypatch.setattr(api.backend, "read_scripts", lambda _folder: WITH_AGENT)
+    archive = environment / package().file
+    archive.write_bytes(ARCHIVE)
+    assert _towline("package", "add", str(archive), "--name", "towline-agent", "--version", "0.4.0").exit_code == 0
+    done = _towline("host", "invite", "alpha", "--prefix", "/srv/it's", "--mirror", "https://mirror.example/t/")
+    assert done.stdout.startswith("(umask 077; ")
+    assert "--from https://mirror.example/t --prefix '/srv/it'\"'\"'s') <<'TOWLINE'\ntowline-join-1." in done.stdout
+    assert f"agent 0.4.0: {archive.name}, {len(ARCHIVE)} bytes" in done.stderr
+    token = JoinToken.decode(_towline("host", "invite", "alpha", "--token-only").stdout)
+    assert ("0.4.0", package().digest) == (token.agent_version, token.agent_digest)
+    wrong = _towline("host", "invite", "alpha", "--ca-file", "ca.pem")
+    assert (1, True) == (wrong.exit_code, "/ca_file: must be an absolute path" in wrong.stderr)
 
 
 def test_a_bad_host_name_is_refused_with_its_field(environment: Path) -> None:

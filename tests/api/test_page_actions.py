@@ -1,5 +1,6 @@
 """What is done on the page: sign in, suspend, resume, invite. Plain forms, each with its token against forgery."""
 
+import html
 import re
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.principal import COMMAND, Role
 from api.services import sessions, tokens
 from desired_state.enrolment import JoinToken
+from tests.api.agents import declared, package, stored, with_agentctl
 from tests.api.house import House
 from tests.fakes.story import tell
 
@@ -166,6 +168,29 @@ def test_an_invitation_shows_the_command_once(operator: Browser) -> None:
     assert "web-3.fra" == JoinToken.decode(token.group()).host
     assert token.group() not in operator.go("/invite").text
     assert token.group() not in operator.go("/events").text
+
+
+def test_an_invitation_with_an_agent_shows_how_to_carry_it(operator: Browser) -> None:
+    """The command that fetches, the one for carried files, and links to both; refused paths are told."""
+    stored(with_agentctl(operator.house), package())
+    asked = {"host": "web-3.fra", "mirror": "https://mirror.example/x", "prefix": "/opt/t"}
+    shown = html.unescape(operator.send("/invite", asked).text)
+    assert 'install --token-file "$d/token" --from https://mirror.example/x --prefix /opt/t' in shown
+    assert "bash agentctl.sh install --from \"$PWD\" --prefix /opt/t <<'TOWLINE'" in shown
+    assert f"/v1/agent/sha256/{package().sha256}" in shown
+    refused = operator.send("/invite", {**asked, "prefix": "relative"})
+    assert (422, True) == (refused.status, "prefix must be an absolute path on the host" in refused.text)
+    assert 'value="https://mirror.example/x"' in refused.text
+
+
+def test_an_archive_that_is_not_here_is_told(small_house: House) -> None:
+    """The catalogue knows it, this backend's store does not have it."""
+    declared(with_agentctl(small_house), package())
+    browser = Browser(small_house)
+    browser.send("/signin", {"token": small_house.token(Role.OPERATOR), "next": "/"})
+    shown = browser.go("/invite").send("/invite", {"host": "web-3.fra"}).text
+    assert "The archive is not in this store" in shown
+    assert f"/v1/agent/sha256/{package().sha256}" not in shown
 
 
 def test_inviting_something_that_is_no_host_name_is_told_on_the_form(operator: Browser) -> None:

@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from msgspec.structs import replace
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.api.agents import ARCHIVE, package, stored
 from tests.browser.site import Site
 from tests.fakes.fleet import PaperFleet
 from tests.fakes.host import PaperHost, config_digest
@@ -215,6 +216,31 @@ def test_without_javascript(open_context: Callable[..., BrowserContext]) -> None
     expect(page.locator("#host-head")).to_contain_text("no script")
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#host-head")).to_contain_text("Stale")
+
+
+def test_an_invitation_is_copied_as_it_is_shown(site: Site, open_context: Callable[..., BrowserContext]) -> None:
+    """The button gives the command byte for byte, also the one for hosts that fetch nothing; both files can be had."""
+    stored(site, package())
+    context = open_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto("/invite?host=web-3.fra")
+    page.get_by_text("A mirror, a private CA, another folder").click()
+    page.get_by_label("CA file on the host").fill("/etc/our ca.pem")
+    page.get_by_role("button", name="Make a join command").click()
+    for name in ("command", "carried"):
+        if name == "carried":
+            page.get_by_text("The host fetches nothing").click()
+        page.locator(f'[data-copy="{name}"]').click()
+        expect(page.locator(f'[data-copy="{name}"]')).to_have_text("Copied")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert page.locator(f"#{name}").inner_text() == copied
+        assert "--ca-file '/etc/our ca.pem'" in copied
+    links = [link.get_attribute("href") or "" for link in page.locator("#by-hand a[download]").all()]
+    answers = [context.request.get(link) for link in links]
+    assert [200, 200] == [answer.status for answer in answers]
+    assert ARCHIVE == answers[1].body()
+    assert [] == page.evaluate("window.__violations")
+    assert [] == Axe().run(page).response["violations"]
 
 
 def test_sign_in_and_out(open_context: Callable[..., BrowserContext], site: Site) -> None:

@@ -56,6 +56,75 @@ def test_a_kind_without_reload_restarts_by_stop_and_start():
     assert verbs(made) == ["alpha:configure", "alpha:stop", "alpha:start"]
 
 
+AGENT = service(kind="agent")
+NEWER = service(kind="agent", version="2.0")
+
+
+def test_a_kind_that_lies_side_by_side_is_upgraded_without_a_stop():
+    """What runs goes on until the restart that changes over."""
+    assert ["alpha:install", "alpha:configure", "alpha:restart"] == verbs(plan(converged(AGENT), NEWER))
+
+
+def test_a_kind_that_lies_side_by_side_and_is_down_is_started():
+    """Where nothing runs there is nothing to restart."""
+    world = converged(AGENT)
+    damage(world, "alpha", "kill")
+    assert ["alpha:install", "alpha:configure", "alpha:start"] == verbs(plan(world, NEWER))
+
+
+def test_a_kind_that_lies_side_by_side_is_stopped_where_it_shall_be_stopped():
+    """Side by side is a way to upgrade what goes on running, and nothing else."""
+    stopped = service(kind="agent", version="2.0", state="stopped")
+    assert ["alpha:stop", "alpha:install", "alpha:configure"] == verbs(plan(converged(AGENT), stopped))
+
+
+def test_what_runs_already_comes_under_the_record_without_a_stop():
+    """An agent that somebody installed by hand has no record yet: it is installed beside itself, and restarted."""
+    world = converged(AGENT)
+    damage(world, "alpha", "lose_record")
+    assert ["alpha:install", "alpha:configure", "alpha:restart"] == verbs(plan(world, AGENT))
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("cut", [0, 1, 2, 3])
+def test_an_upgrade_side_by_side_that_was_cut_goes_on_where_it_was(cut, lost):
+    """What was done is not done again: the older process that still runs is no reason to install the newer twice."""
+    world = converged(AGENT)
+    if lost:
+        damage(world, "alpha", "lose_record")
+    world.run(document(NEWER, revision=2), plan(world, NEWER), steps=cut)
+    assert ["alpha:install", "alpha:configure", "alpha:restart"][cut:] == verbs(plan(world, NEWER))
+
+
+def test_an_upgrade_that_undid_itself_is_drift():
+    """The record says the newer version and the older one runs: a correction, and nothing that somebody asked for."""
+    world = converged(NEWER)
+    world.version["alpha"] = "1.0"
+    made = plan(world, NEWER)
+    assert ["alpha:install", "alpha:configure", "alpha:restart"] == verbs(made)
+    assert {"corrective"} == {step.intent for step in made.steps}
+
+
+def test_the_agent_comes_last_but_for_what_needs_it():
+    """Its restart ends the puller: whatever does not wait for it is done before."""
+    world = converged(service("gone"), service("went"))
+    made = plan(
+        world,
+        service("a-agent", kind="agent"),
+        service("b-needs-it", depends_on=("a-agent",)),
+        service("c-alone"),
+        service("gone", state="absent"),
+    )
+    assert ["c-alone", "a-agent", "b-needs-it", "gone"] == list(dict.fromkeys(step.service for step in made.steps))
+
+
+def test_removals_do_not_wait_for_the_agent():
+    """They are done by the puller that runs; the agent's own steps come after them."""
+    made = plan(converged(service("gone")), service("a-agent", kind="agent"), service("gone", state="absent"))
+    assert ["gone", "a-agent"] == list(dict.fromkeys(step.service for step in made.steps))
+    assert () == made.steps[0].after
+
+
 def test_the_default_written_out_is_no_change():
     """A parameter said to be what it is by default changes nothing."""
     assert plan(converged(service()), service(parameters={"p_restart": 0})).steps == ()

@@ -82,16 +82,21 @@ def test_order_of_input_does_not_matter(doc, hurt, rng: random.Random):
 @some
 @given(documents(1), documents(2))
 def test_every_step_comes_after_what_it_waits_for(first, second):
-    """The order of the list respects `after`, and removals come last."""
+    """The order of the list respects `after`; removals come last, and after them the agent and what waits for it."""
     world = World()
     world.run(first, plan_of(world, first))
     plan = plan_of(world, second)
     done: set[str] = set()
+    late: set[str] = set()
     for step in plan.steps:
         assert set(step.after) <= done
         done.add(step.id)
-    kinds = [step.removes for step in plan.steps if step.verb is not Verb.STOP]
+        if step.kind == "agent" or late.intersection(step.after):
+            late.add(step.id)
+    early = [step for step in plan.steps if step.id not in late]
+    kinds = [step.removes for step in early if step.verb is not Verb.STOP]
     assert kinds == sorted(kinds)
+    assert tuple(early) == plan.steps[: len(early)]
 
 
 @some

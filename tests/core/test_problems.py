@@ -8,15 +8,18 @@ import pytest
 from msgspec.structs import replace
 
 from desired_state import problems as module
-from desired_state.catalogue import Catalogue, Override, Placement, Problem
+from desired_state.catalogue import Catalogue, Override, Placement, Problem, ServiceEntry
 from desired_state.problems import problems
 from desired_state.service_problems import supported
+from tests.core import worlds
 from tests.core.fleet import APP_1, APP_2, CACHE, DB_1, GOOD, KINDS, ORDERS, PACKAGES, package, with_service
+
+WITH_AGENT = {**KINDS, "agent": worlds.kind("agent", side_by_side=True)}
 
 
 def told(catalogue: Catalogue) -> list[tuple[str, str, str]]:
     """Every problem as pointer, severity and message."""
-    return [(p.pointer, p.severity, p.message) for p in problems(catalogue, KINDS)]
+    return [(p.pointer, p.severity, p.message) for p in problems(catalogue, WITH_AGENT)]
 
 
 def error(pointer: str, message: str) -> tuple[str, str, str]:
@@ -40,6 +43,17 @@ def test_an_empty_catalogue_has_no_problems() -> None:
 
 
 REST = (APP_2, DB_1)
+AGENT = ServiceEntry(
+    service="agent", kind="agent", version="1.0", packages={"server": "jdk-21"}, placement=Placement(all=True)
+)
+BY_A_DOCUMENT = "by a document; suspend the host by its mode, or run agentctl.sh uninstall on it"
+
+
+def with_agents(*agents: ServiceEntry, **changes: Any) -> Catalogue:
+    """The good catalogue with these services too; the changes are of the first."""
+    return replace(GOOD, services=(*GOOD.services, replace(agents[0], **changes), *agents[1:]))
+
+
 CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
     "service twice": (
         replace(GOOD, services=(*GOOD.services, CACHE)),
@@ -63,7 +77,7 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
     ),
     "unknown kind, none near": (
         with_service(CACHE, kind="xyz"),
-        [error("/services/cache/kind", "unknown kind 'xyz'; the script bundle has java, redis")],
+        [error("/services/cache/kind", "unknown kind 'xyz'; the script bundle has agent, java, redis")],
     ),
     "unsupported version": (
         with_service(CACHE, version="7.20.1"),
@@ -349,6 +363,19 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
         with_service(ORDERS, placement=Placement(hosts=("app-1", "zzz"))),
         [warning("/services/orders/placement/hosts/1", "there is no host 'zzz'; declare it")],
     ),
+    "an agent that shall stop": (
+        with_agents(AGENT, state="stopped"),
+        [error("/services/agent/state", f"the agent is not stopped {BY_A_DOCUMENT}")],
+    ),
+    "an agent that shall go from one host": (
+        with_agents(AGENT, overrides={"app-1": Override(state="absent")}),
+        [error("/services/agent/overrides/app-1/state", f"the agent is not absent {BY_A_DOCUMENT}")],
+    ),
+    "two agents on one host": (
+        with_agents(AGENT, replace(AGENT, service="other", placement=Placement(hosts=("app-1",)))),
+        [error("/services/other/placement", "app-1 has an agent already, agent; place one of the two elsewhere")],
+    ),
+    "an agent on every host": (with_agents(AGENT), []),
     "control character in monitoring": (
         with_service(CACHE, monitoring={"job": "a\x00b"}),
         [error("/services/cache/monitoring/job", "'job' holds a control character; take it out")],

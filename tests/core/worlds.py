@@ -19,19 +19,25 @@ NAMES = ("alpha", "beta", "gamma", "delta")
 ALL_VERBS = [verb for verb in Verb if verb not in (Verb.META, Verb.DISCOVER)]
 
 
-def kind(name: str = "thing", *, without: tuple[Verb, ...] = ()) -> KindMeta:
+def kind(name: str = "thing", *, without: tuple[Verb, ...] = (), side_by_side: bool = False) -> KindMeta:
     """A kind with one parameter of each effect."""
     return KindMeta(
         schema="towline.meta/1",
         kind=name,
         holds_data=True,
+        side_by_side=side_by_side,
         parameters=tuple(Parameter(name=f"p_{e}", type="string", default="0", effect=e) for e in Effect),
         packages=(PackageRole(role="server"),),
         verbs={verb: VerbMeta(timeout_s=10) for verb in ALL_VERBS if verb not in without},
     )
 
 
-KINDS = {"thing": kind(), "plain": kind("plain", without=(Verb.RELOAD, Verb.RESTART, Verb.MONITOR_TRACE))}
+KINDS = {
+    "thing": kind(),
+    "plain": kind("plain", without=(Verb.RELOAD, Verb.RESTART, Verb.MONITOR_TRACE)),
+    "agent": kind("agent", side_by_side=True),
+}
+KIND_OF = {"alpha": "thing", "beta": "agent", "gamma": "plain", "delta": "plain"}
 
 
 def artifact(text: str) -> Artifact:
@@ -75,6 +81,8 @@ class World:
         self.state: dict[str, str] = {}
         self.config: dict[str, str] = {}
         self.version: dict[str, str] = {}
+        """What runs, or would be started."""
+        self.installed: dict[str, str] = {}
         self.pid: dict[str, int] = {}
         self.next_pid = 100
         self.data: set[str] = set()
@@ -110,8 +118,11 @@ class World:
         name, facts = step.service, {"changed": ("1",)}
         match step.verb:
             case Verb.INSTALL:
-                assert self.state.get(name) not in ("running", "degraded"), "installed under a running process"
-                self.state[name], self.version[name] = "stopped", wanted.version
+                self.installed[name] = wanted.version
+                if not KINDS[wanted.kind].side_by_side:
+                    assert self.state.get(name) not in ("running", "degraded"), "installed under a running process"
+                if self.state.get(name) not in ("running", "degraded"):
+                    self.state[name], self.version[name] = "stopped", wanted.version
             case Verb.CONFIGURE:
                 text = repr(sorted(with_defaults(wanted.parameters, KINDS[wanted.kind]).items()))
                 self.config[name] = digest_of((wanted.version + text).encode())
@@ -119,6 +130,7 @@ class World:
             case Verb.START | Verb.RESTART | Verb.TAKE_OVER:
                 self.next_pid += 1
                 self.state[name], self.pid[name] = "running", self.next_pid
+                self.version[name] = self.installed.get(name, self.version.get(name, ""))
                 self.data.add(name)
             case Verb.STOP:
                 self.state[name] = "stopped"
@@ -156,7 +168,7 @@ def services(draw: st.DrawFn, name: str, earlier: tuple[str, ...]) -> Service:
     state = draw(st.sampled_from(["running", "running", "stopped", "absent"]))
     return service(
         name,
-        kind="plain" if name in ("gamma", "delta") else "thing",
+        kind=KIND_OF[name],
         version=draw(st.sampled_from(["1.0", "2.0"])),
         state=state,
         purge=state == "absent" and draw(st.booleans()),
@@ -191,7 +203,7 @@ def damage(world: World, name: str, how: str) -> None:
         world.next_pid += 1
         world.state[name], world.pid[name] = "running", world.next_pid
     elif how == "other_version" and state != "absent":
-        world.version[name] = "0.9"
+        world.version[name] = world.installed[name] = "0.9"
     elif how == "degrade" and state == "running":
         world.state[name] = "degraded"
     elif how == "lose_record":

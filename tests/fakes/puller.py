@@ -30,12 +30,13 @@ from tests.fakes.transport import FakeSink, FakeSource
 VERBS = tuple(verb for verb in Verb if verb not in (Verb.META, Verb.DISCOVER, Verb.TAKE_OVER, Verb.RELEASE))
 
 
-def trivial_kind(kind: str = "trivial") -> KindMeta:
+def trivial_kind(kind: str = "trivial", *, side_by_side: bool = False) -> KindMeta:
     """A kind with one parameter of each effect."""
     return KindMeta(
         schema="towline.meta/1",
         kind=kind,
         holds_data=True,
+        side_by_side=side_by_side,
         parameters=tuple(Parameter(name=f"p_{effect}", type="string", default="0", effect=effect) for effect in Effect),
         verbs={verb: VerbMeta(timeout_s=20) for verb in VERBS},
     )

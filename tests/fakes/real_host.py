@@ -56,6 +56,21 @@ printf 'changed=1\n'
 """
 
 
+AGENT_SCRIPT = SCRIPT.replace(
+    "install) begin install;",
+    """install) begin install; printf '%s' "$TOWLINE_VERSION" >"$dir/installed"; end install ;;
+  restart)
+    begin restart
+    kill "$(<"$TOWLINE_PREFIX/state/lock")"
+    sleep "${TOWLINE_PARAM_p_reload:-0}"
+    cp "$dir/installed" "$dir/version"
+    printf running >"$dir/state"
+    end restart ;;
+  never) begin install;""",
+)
+"""A kind that stands beside itself, and whose restart ends the puller, as that of the agent does."""
+
+
 @dataclass
 class RealHost:
     """One prefix, and the folders that its documents come from and its reports go to."""
@@ -132,5 +147,7 @@ def real_host(folder: Path, *, script: str = SCRIPT) -> RealHost:
     for made in (published, reports):
         made.mkdir()
     store_settings(paths, Settings(host=HOST, source=SourceSettings(type="directory", path=published)))
-    bundle = LocalArtifacts(paths.artifacts).put(bundle_of({"trivialctl.sh": script}, trivial_kind()))
+    scripts = {"trivialctl.sh": script, "agentctl.sh": AGENT_SCRIPT}
+    kinds = (trivial_kind(), trivial_kind("agent", side_by_side=True))
+    bundle = LocalArtifacts(paths.artifacts).put(bundle_of(scripts, *kinds))
     return RealHost(prefix=paths.prefix, published=published, reports=reports, bundle=bundle)

@@ -1,11 +1,14 @@
 """After a crash: receipts are written down, lost steps are run again and marked, nothing is assumed."""
 
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from desired_state.contract import Verb
 from desired_state.names import digest_of
 from desired_state.step import Step
 from puller.ports import Ended
+from puller.reconciling.reconcile import Reconciler
 from puller.store import journal
 from puller.store.journal import OpenRun
 from tests.fakes.puller import FakePuller, condition, on_a_host, running
@@ -83,5 +86,23 @@ def test_a_failure_of_the_old_document_does_not_condemn_the_new_one(tmp_path: Pa
         p.publish(running("one", version="2.0"))
         end = await p.run_pass()
         assert ("2.0", "synced") == (p.host.service("one").version, end.status.sync)
+
+    on_a_host(tmp_path, story)
+
+
+def test_a_verdict_that_was_not_reached_is_reached_later(tmp_path: Path) -> None:
+    """Ended between the failure and the conclusion: the next puller concludes that the revision is bad."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one"))
+        await p.run_pass()
+        p.publish(running("one"), running("new"))
+        p.host.faults["new", "install"] = failing(6, "nonsense")
+        with patch.object(Reconciler, "_verdict", side_effect=SystemExit), suppress(SystemExit):
+            await p.run_pass()
+        p.restart()
+        p.host.calls.clear()
+        end = await p.run_pass()
+        assert ([], "RolledBack") == (p.host.calls, condition(end.status, "Stalled").reason)
 
     on_a_host(tmp_path, story)

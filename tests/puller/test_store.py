@@ -245,7 +245,7 @@ def test_a_file_of_a_newer_puller_is_refused(tmp_path: Path) -> None:
     async def work() -> None:
         await open_store(path)
 
-    with pytest.raises(Stalled, match="install the newer puller again"):
+    with pytest.raises(Stalled, match="Install the newer agent again"):
         asyncio.run(work())
 
 

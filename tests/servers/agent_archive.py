@@ -5,6 +5,7 @@ newer = variant(archive, folder, version="0.2.0")
 broken = variant(archive, folder, version="0.3.0", patch={"site/__main__.py": b"raise SystemExit(1)"})
 """
 
+import atexit
 import fcntl
 import gzip
 import hashlib
@@ -14,7 +15,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.servers.debian_suite import CHECKOUT, cache_folder
@@ -32,7 +35,7 @@ def agent_archive() -> Path:
     folder.mkdir(exist_ok=True)
     with (folder / "built.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wheel = _wheel(folder / "wheel")
+        wheel = own_wheel()
         built = folder / "built" / _key(wheel)
         if not built.exists():
             part = built.with_name(built.name + ".part")
@@ -51,6 +54,19 @@ def build(wheel: Path, out: Path, only: str = "self-contained") -> Path:
     if done.returncode != 0:
         raise RuntimeError(f"the agent's archive cannot be built:\n{done.stdout}{done.stderr}")
     return Path(done.stdout.strip())
+
+
+@cache
+def own_wheel() -> Path:
+    """The wheel that nox built and installed, or one built now from the checkout."""
+    given = os.environ.get("TOWLINE_WHEEL")
+    if given:
+        return Path(given)
+    folder = Path(tempfile.mkdtemp(prefix="towline-wheel-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
 
 
 def unpack(archive: Path, root: Path) -> Path:
@@ -124,17 +140,6 @@ def _sized(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, by
 def _compiled(name: str) -> str:
     path = Path(name)
     return str(path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc")
-
-
-def _wheel(folder: Path) -> Path:
-    """The wheel that nox built and installed, or one built now from the checkout."""
-    given = os.environ.get("TOWLINE_WHEEL")
-    if given:
-        return Path(given)
-    shutil.rmtree(folder, ignore_errors=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
-    subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
 
 
 def _key(wheel: Path) -> str:

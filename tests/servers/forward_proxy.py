@@ -15,6 +15,7 @@ from typing import Any
 class ForwardProxy:
     """A running proxy and the credentials it asks for."""
 
+    address: str = "127.0.0.1"
     port: int
     user: str
     password: str
@@ -28,20 +29,24 @@ class ForwardProxy:
     @property
     def url(self) -> str:
         """The proxy's URL with its credentials, as in https_proxy."""
-        return f"http://{self.user}:{self.password}@127.0.0.1:{self.port}"
+        return f"http://{self.user}:{self.password}@{self.address}:{self.port}"
 
     @property
     def url_without_credentials(self) -> str:
         """The URL that the proxy answers with 407."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
 
 @contextmanager
-def forward_proxy(names: dict[str, str] | None = None) -> Iterator[ForwardProxy]:
-    """Run a proxy on loopback, in threads of this process, until the block is left."""
-    with _Server(("127.0.0.1", 0), _ProxyHandler) as server:
+def forward_proxy(names: dict[str, str] | None = None, *, address: str = "127.0.0.1") -> Iterator[ForwardProxy]:
+    """Run a proxy on that address, in threads of this process, until the block is left."""
+    with _Server((address, 0), _ProxyHandler) as server:
         server.proxy = ForwardProxy(
-            port=server.server_address[1], user="fleet", password="only-on-loopback", names=names or {}
+            address=address,
+            port=server.server_address[1],
+            user="fleet",
+            password="only-in-tests",
+            names=names or {},
         )
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -1,11 +1,21 @@
-"""The start of the self-contained agent: what the interpreter must be told before the puller is imported."""
+"""The start of the self-contained agent: what is put right before the puller is imported."""
 
 import _ctypes
 import contextlib
+import os
 from pathlib import Path
 
 
-def resolve_names_alone() -> None:
+def take_back_locale() -> None:
+    """The wrapper's `LC_ALL=C` was for the start of this process alone: children get what was given."""
+    given = os.environ.pop("TOWLINE_GIVEN_LC_ALL", "")
+    if given:
+        os.environ["LC_ALL"] = given
+    else:
+        os.environ.pop("LC_ALL", None)
+
+
+def look_names_up_alone() -> None:
     """Names by /etc/hosts, DNS and /etc/passwd alone, whatever the host's nsswitch.conf says.
 
     Its other words (resolve, sss, systemd, ldap, ...) name libraries of the host, made for the host's libc: loaded
@@ -17,11 +27,16 @@ def resolve_names_alone() -> None:
         _ctypes.call_function(configure, (database.encode(), sources))
 
 
-if __name__ == "__main__":
-    # Else `ps` and `top` show the name of the loader.
+def name_process() -> None:
+    """Else `ps` and `top` show the name of the loader."""
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text("towline-puller")
-    resolve_names_alone()
+
+
+if __name__ == "__main__":
+    take_back_locale()
+    look_names_up_alone()
+    name_process()
     from puller.cli import main
 
     main(prog_name="towline-puller")

@@ -1,0 +1,79 @@
+"""The lab of a test session, a backend for each module, and hosts; each of pytest's workers has its own of all."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from tests.servers.agent_archive import agent_archive as built_archive
+from tests.vm import shop
+from tests.vm.host import Host
+from tests.vm.lab import Lab, at_once, new_lab
+from tests.vm.rootfs import SUITES
+from tests.vm.site import Site
+
+MEASURED = "measured"
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Network and machines, until the session ends."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    with new_lab(number=int(worker.removeprefix("gw"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab) -> Iterator[Site]:
+    """A backend that knows the services' packages and the agent's archive."""
+    made = Site(lab, lab.folder / "site")
+    try:
+        for package in (*shop.software(), shop.agent_package(built_archive())):
+            made.add_package(package)
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def new_host(lab: Lab, site: Site) -> Iterator[Callable[..., Host]]:
+    """Makes hosts: booted, declared, and trusting the site's authority. They go when the module's tests are over."""
+    made: list[Host] = []
+
+    def new(name: str, suite: str = "bookworm", **how: object) -> Host:
+        host = Host(lab, site, lab.machine(name, suite, **how))  # type: ignore[arg-type]  # passed on as they are
+        made.append(host)
+        host.machine.boot()
+        site.trusted_by(host.machine)
+        host.declare()
+        return host
+
+    yield new
+    lab.remove(*(host.machine for host in made))
+
+
+@pytest.fixture(scope="module")
+def hosts(new_host: Callable[..., Host]) -> dict[str, Host]:
+    """A host of each suite, booted at once."""
+    made = at_once([partial(new_host, f"host-{suite}", suite) for suite in SUITES])
+    return dict(zip(SUITES, made, strict=True))
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Notes a line for the end of the session's output: what was measured or printed, and is asserted nowhere."""
+    return partial(record_property, MEASURED)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what was measured."""
+    reports = [one for found in terminalreporter.stats.values() for one in found if isinstance(one, pytest.TestReport)]
+    lines = [
+        str(value) for one in reports for name, value in one.user_properties if name == MEASURED and one.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.line(line)
