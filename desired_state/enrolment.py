@@ -125,7 +125,7 @@ class EnrolmentAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HeldToken(Struct, frozen=True, kw_only=True):
-    """What the backend keeps of a join token that was given out and not used yet."""
+    """What the backend keeps of a join token that was given out."""
 
     host: HostName
     id: TokenId
@@ -187,13 +187,14 @@ def read_enrolment(body: bytes, target: str, headers: Mapping[str, str], *, now:
 def check_token(request: EnrolmentRequest, held: HeldToken | None, *, now: datetime) -> None:
     """Passes when the token gives this host the right to enrol. Raises EnrolmentRefused.
 
-    `held` is None when no unused token has that id. To the outside all but expiry should read the same: the text is
+    `held` is None when no token has that id. One that was used lets in nobody else: that is its keeper's to say. To the
+    outside all but expiry should read the same: the text is
     for the audit.
     """
     offered = secret_hash(request.token_secret)
     if held is None:
         raise EnrolmentRefused(
-            f"join token {request.token_id} is not known, or was used already; invite the host again"
+            f"join token {request.token_id} is not known, or is void; invite the host again"
         )
     if not hmac.compare_digest(offered, held.secret_hash):
         raise EnrolmentRefused(f"join token {request.token_id} has another secret")

@@ -22,6 +22,17 @@ CRASH_POINTS = (
 )
 """Every point that the pass goes by, in its order."""
 
+ENROLMENT_POINTS = (
+    "after_pending_keys",
+    "after_let_in",
+    "after_keys",
+    "after_trust",
+    "after_former_identity",
+    "after_settings",
+    "after_mark",
+)
+"""Every point that an enrolment goes by, in its order."""
+
 _wanted, _, _nth = os.environ.get("TOWLINE_CRASH_AT", "").partition(":")
 _left = int(_nth or 1)
 

@@ -1,7 +1,9 @@
-"""A host becomes known: join token in; keys, trust file and settings out. All of it, or nothing.
+"""A host becomes known: join token in; keys, trust file and settings out.
 
-The order is what makes it whole: everything is asked and checked before the first file is written, and the settings
-file, which makes this an enrolled host, is written last.
+Whatever ends it, the same token finishes it: the keys are on disk before the request, the backend answers the same keys
+again, and everything is asked and checked before the first file of another identity is replaced. The mark that says
+"done with this token" is written last. Between the first and the last file the host has parts of two identities:
+neither backend believes it then, it applies nothing new, and goes on running what it runs.
 """
 
 import secrets
@@ -16,15 +18,21 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from desired_state.enrolment import MAX_BYTES, EnrolmentAnswer, EnrolmentRefused, EnrolmentRequest, JoinToken
+from desired_state.enrolment import SourceSettings as ToldSource
 from desired_state.request_signature import sign_request
 from desired_state.trust import Trust, TrustRefused, accept_trust
+from puller.crash_points import reached
 from puller.durable_file import write_file
-from puller.identity import HostKeys, generate_keys, store_keys
+from puller.identity import HostKeys, store_keys
 from puller.paths import Paths
+from puller.pending_keys import TOKEN, PendingKeys, mark_token, read_token_id
 from puller.ports import Clock, Stalled, Unavailable
 from puller.settings import VARIABLE, Misconfigured, Settings, SourceSettings, load_settings, store_settings
+from puller.single_flight import SingleFlight
+from puller.store import former_identity, open_store
 from puller.transport.http_client import Answer, HttpClient, shown
 from puller.transport.signed_client import clock_skew_s, detail
+from puller.trust_file import read_trust
 from puller.version import agent_version
 
 MAX_ANSWER_BYTES = 256 << 10
@@ -64,23 +72,20 @@ async def enrol(
     """Makes this an enrolled host. `ca_file`, `metrics_dir` and `source` (fields of SourceSettings) are what a
     person says of them; the rest is kept as it stands in the settings file, or comes from the backend.
 
-    Raises Stalled when it is enrolled already (and not forced) or is refused; Unavailable when nobody could be asked.
+    With a token that this host was enrolled with nobody is asked: what a person says is put into the settings. Raises
+    Stalled when it is enrolled already with another one (and not forced), is refused, or has a puller at work;
+    Unavailable when nobody could be asked.
     """
-    before = settings_before(token, paths, force=force)
-    keys = generate_keys()
-    answer = await _ask(token, keys, client, clock)
-    trust = _believed(token, answer)
-    settings = replace(
-        before,
-        host=token.host,
-        backend_url=token.backend_url,
-        ca_file=ca_file or before.ca_file,
-        metrics_dir=metrics_dir or before.metrics_dir,
-        source=_source(answer, before.source, source or {}),
-    )
-    store_keys(keys, paths.keys)
-    write_file(paths.trust, answer.trust.encode())
-    store_settings(paths, settings)
+    given = _Given(ca_file=ca_file, metrics_dir=metrics_dir, source=source or {})
+    if is_done(token, paths):
+        PendingKeys(paths.pending_keys).forget()
+        return _as_it_is(token, paths, given)
+    with SingleFlight(paths.lock):
+        before = settings_before(token, paths, force=force)
+        keys, answer = await _let_in(token, paths, client, clock)
+        trust = _believed(token, answer)
+        settings = _settings(before, given, answer.sources)
+        await _become(token, keys, answer.trust, settings, paths)
     _log.info("enrolled", host=token.host, backend=shown(token.backend_url), source=settings.source.type)
     return Enrolled(settings=settings, trust_version=trust.version, publishers=trust.keys)
 
@@ -90,9 +95,82 @@ def is_enrolled(paths: Paths) -> bool:
     return paths.settings.exists() and paths.trust.exists() and (paths.keys / "identity").exists()
 
 
+def is_done(token: JoinToken, paths: Paths) -> bool:
+    """Whether this host is what that token made of it."""
+    return is_enrolled(paths) and read_token_id(paths.keys) == token.id
+
+
+async def _let_in(token: JoinToken, paths: Paths, client: HttpClient, clock: Clock) -> tuple[HostKeys, EnrolmentAnswer]:
+    """Keys that the backend knows from now on, and what it says. They stay on disk whatever happens, unless they are
+    new and were refused."""
+    pending = PendingKeys(paths.pending_keys)
+    asked_before = pending.are_for(token.id)
+    keys = pending.keys(token.id)
+    reached("after_pending_keys")
+    answer = await _ask(token, keys, client, clock)
+    if answer.status not in (200, 201):
+        refusal = _refused(client, f"POST {shown(_url(token))}", answer, clock)
+        if isinstance(refusal, Stalled) and not asked_before:
+            pending.forget()
+        raise refusal
+    reached("after_let_in")
+    return keys, _read(token, answer)
+
+
+async def _become(token: JoinToken, keys: HostKeys, trust: str, settings: Settings, paths: Paths) -> None:
+    """From here to the last line the same token, given again, does all of it again."""
+    (paths.keys / TOKEN).unlink(missing_ok=True)
+    store_keys(keys, paths.keys)
+    reached("after_keys")
+    write_file(paths.trust, trust.encode())
+    reached("after_trust")
+    if paths.database.exists():
+        await _forget_former_identity(paths)
+    reached("after_former_identity")
+    store_settings(paths, settings)
+    reached("after_settings")
+    mark_token(paths.keys, token.id)
+    reached("after_mark")
+    PendingKeys(paths.pending_keys).forget()
+
+
+async def _forget_former_identity(paths: Paths) -> None:
+    store = await open_store(paths.database, lock=paths.lock)
+    try:
+        await store.transact(former_identity.forget)
+    finally:
+        await store.close()
+
+
+def _as_it_is(token: JoinToken, paths: Paths, given: "_Given") -> Enrolled:
+    before = settings_before(token, paths)
+    settings, trust = _settings(before, given, ()), read_trust(paths.trust)
+    if settings != before:
+        store_settings(paths, settings)
+    return Enrolled(settings=settings, trust_version=trust.version, publishers=trust.keys)
+
+
+class _Given(Struct, frozen=True, kw_only=True):
+    """What a person says now."""
+
+    ca_file: Path | None
+    metrics_dir: Path | None
+    source: Mapping[str, Any]
+
+
+def _settings(before: Settings, given: _Given, told: tuple[ToldSource, ...]) -> Settings:
+    return replace(
+        before,
+        ca_file=given.ca_file or before.ca_file,
+        metrics_dir=given.metrics_dir or before.metrics_dir,
+        source=_source(told, before.source, given.source),
+    )
+
+
 def settings_before(token: JoinToken, paths: Paths, *, force: bool = False) -> Settings:
     """What stands in the settings file: an image may bring one. Raises Stalled when this host is enrolled already."""
-    if is_enrolled(paths) and not force:
+    goes_on = is_done(token, paths) or PendingKeys(paths.pending_keys).are_for(token.id)
+    if is_enrolled(paths) and not (force or goes_on):
         settings = _load(paths, {})
         told = f"this host is enrolled already, as {settings.host} at {shown(settings.backend_url)}"
         raise Stalled(f"{told} (prefix {paths.prefix}). To make it another, with new keys: --force")
@@ -107,9 +185,9 @@ def _load(paths: Paths, environ: Mapping[str, str]) -> Settings:
         raise Stalled(f"the settings cannot be kept: {error}. Correct them, or move {paths.settings} away") from error
 
 
-def _source(answer: EnrolmentAnswer, before: SourceSettings, given: Mapping[str, Any]) -> SourceSettings:
+def _source(sources: tuple[ToldSource, ...], before: SourceSettings, given: Mapping[str, Any]) -> SourceSettings:
     """What was given now, above what stood in the settings, above what the backend tells."""
-    told = {name: value for name, value in asdict(answer.sources[0]).items() if value} if answer.sources else {}
+    told = {name: value for name, value in asdict(sources[0]).items() if value} if sources else {}
     kept = {name: value for name, value in asdict(before).items() if value != getattr(SourceSettings(), name)}
     merged = {**told, **kept, **given}
     if merged.get("type", "http") != told.get("type", "http"):
@@ -119,9 +197,12 @@ def _source(answer: EnrolmentAnswer, before: SourceSettings, given: Mapping[str,
     return SourceSettings(**merged)
 
 
-async def _ask(token: JoinToken, keys: HostKeys, client: HttpClient, clock: Clock) -> EnrolmentAnswer:
-    url = token.backend_url.rstrip("/") + TARGET
-    asked = f"POST {shown(url)}"
+def _url(token: JoinToken) -> str:
+    return token.backend_url.rstrip("/") + TARGET
+
+
+async def _ask(token: JoinToken, keys: HostKeys, client: HttpClient, clock: Clock) -> Answer:
+    url = _url(token)
     body = msgspec.json.encode(
         EnrolmentRequest(
             host=token.host,
@@ -133,16 +214,17 @@ async def _ask(token: JoinToken, keys: HostKeys, client: HttpClient, clock: Cloc
             at=clock.now().replace(microsecond=0),
         )
     )
-    answer = await client.ask(
+    return await client.ask(
         "POST", url, max_bytes=MAX_ANSWER_BYTES, headers=_signed(url, body, token, keys, clock), body=body
     )
-    if answer.status not in (200, 201):
-        raise _refused(client, asked, answer, clock)
+
+
+def _read(token: JoinToken, answer: Answer) -> EnrolmentAnswer:
     try:
         return msgspec.json.decode(answer.body, type=EnrolmentAnswer)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Stalled(
-            f"{asked}: the answer is none of a backend: {error}. Check the address in the join token"
+            f"POST {shown(_url(token))}: the answer is none of a backend: {error}. Check the address in the join token"
         ) from error
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from msgspec import Struct
 
-from puller.durable_file import write_file
+from puller.durable_file import make_folder, write_file
 from puller.ports import Stalled
 
 IDENTITY = "identity"
@@ -48,7 +48,7 @@ def generate_keys() -> HostKeys:
 
 def store_keys(keys: HostKeys, folder: Path) -> None:
     """Writes both keys into `folder` (made with mode 0700) as PEM files of mode 0600. Raises OSError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder, mode=0o700)
     write_file(folder / IDENTITY, _pem(keys.identity), mode=0o600)
     write_file(folder / SEALING, _pem(keys.sealing), mode=0o600)
 

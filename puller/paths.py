@@ -35,6 +35,11 @@ class Paths(NamedTuple):  # no msgspec: `alive` is asked every minute, and needs
         return self.state / "keys"
 
     @property
+    def pending_keys(self) -> Path:
+        """Keys that were shown to a backend whose answer is not here yet, and the token they were shown with."""
+        return self.state / "keys.pending"
+
+    @property
     def trust(self) -> Path:
         """The trust file that holds, as a signed note."""
         return self.state / "trust.note"

@@ -31,3 +31,5 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/options.sh"
 # shellcheck source=common/verb.sh
 . "$COMMON/common/verb.sh"
+# shellcheck source=common/tool.sh
+. "$COMMON/common/tool.sh"

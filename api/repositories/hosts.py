@@ -26,6 +26,8 @@ class Held(Struct, frozen=True, kw_only=True):
     created_by: str
     created_us: int
     expires_us: int
+    used_us: int | None = None
+    """When a host got in with it: that host's identity has the same moment."""
 
 
 class OverrideRow(Struct, frozen=True, kw_only=True):
@@ -63,10 +65,10 @@ async def put_join_token(connection: AsyncConnection, held: Held) -> None:
     )
 
 
-async def unused_join_token(connection: AsyncConnection, token_id: str) -> Held | None:
-    """The join token of that id, if it was not used."""
+async def given_join_token(connection: AsyncConnection, token_id: str) -> Held | None:
+    """The join token of that id, whether it was used or not."""
     columns = [join_token.c[name] for name in Held.__struct_fields__]
-    question = select(*columns).where(join_token.c.id == token_id, join_token.c.used_us.is_(None))
+    question = select(*columns).where(join_token.c.id == token_id)
     row = (await connection.execute(question)).mappings().first()
     return Held(**row) if row else None
 

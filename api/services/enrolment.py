@@ -38,7 +38,7 @@ async def enrol(
     sources: tuple[SourceSettings, ...],
     now: datetime,
 ) -> EnrolmentAnswer:
-    """Let a host in, once. Raises Forbidden; each refusal is audited with its reason."""
+    """Let a host in, once; the one that got in is answered again. Raises Forbidden; refusals are audited."""
     host = ""
     try:
         request = read_enrolment(body, target, headers, now=now)
@@ -81,14 +81,48 @@ async def request_key(engine: AsyncEngine, own: X25519PrivateKey, host: str) -> 
 
 
 async def _let_in(connection: AsyncConnection, request: EnrolmentRequest, now: datetime) -> bytes:
-    held = await hosts.unused_join_token(connection, request.token_id)
+    held = await hosts.given_join_token(connection, request.token_id)
     check_token(request, _held(held), now=now)
-    if held is None or not await hosts.use_join_token(connection, request.token_id, micros(now)):
+    assert held is not None  # noqa: S101 - check_token refuses a token that is not known
+    if held.used_us is not None:
+        await _is_the_same_again(connection, request, held, now)
+    elif await hosts.use_join_token(connection, request.token_id, micros(now)):
+        await _becomes_known(connection, request, held, now)
+    else:
         raise EnrolmentRefused(f"join token {request.token_id} was used by another at the same moment")
     # The note that was there when the token was made: its digest is the one that the token pins.
     trust = await notes.newest(connection, until_us=held.created_us)
     if trust is None:
         raise EnrolmentRefused(f"join token {request.token_id} is older than the trust note; invite again")
+    return trust.note
+
+
+async def _is_the_same_again(connection: AsyncConnection, request: EnrolmentRequest, held: Held, now: datetime) -> None:
+    """Passes for a host that never heard the answer and asks again, with the keys that got in by this very token.
+
+    It has proven that it holds them, and is told what it was told; nothing changes. Raises EnrolmentRefused for others.
+    """
+    known = await hosts.identity(connection, request.host)
+    same = known is not None and (known.identity_key, known.sealing_key, known.enrolled_at_us) == (
+        request.identity_key,
+        request.sealing_key,
+        held.used_us,
+    )
+    if not same:
+        raise EnrolmentRefused(
+            f"join token {request.token_id} was used already, with other keys; invite the host again"
+        )
+    await audit.append(
+        connection,
+        now=now,
+        actor=f"host:{request.host}",
+        action="host.enrolment_repeated",
+        subject=f"host/{request.host}",
+        detail={"token": held.id, "invited_by": held.created_by},
+    )
+
+
+async def _becomes_known(connection: AsyncConnection, request: EnrolmentRequest, held: Held, now: datetime) -> None:
     identity = Identity(
         host=request.host,
         identity_key=request.identity_key,
@@ -105,7 +139,6 @@ async def _let_in(connection: AsyncConnection, request: EnrolmentRequest, now: d
         subject=f"host/{request.host}",
         detail={"token": held.id, "invited_by": held.created_by, "replaced": str(replaced).lower()},
     )
-    return trust.note
 
 
 def _held(row: Held | None) -> HeldToken | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from puller.authorities import none_here
 from puller.doctor.case import DEADLINE_S, Case
 from puller.doctor.deadline import in_time
 from puller.doctor.finding import Finding, NotNow, fault, ok, skipped, warning
@@ -104,7 +105,7 @@ def _bad(target: Target, error: ssl.SSLCertVerificationError, shown: x509.Certif
     if error.verify_code in UNKNOWN_ISSUER:
         among = f"nor by {trusted}" if trusted else "and no `ca_file` is set"
         return fault(
-            f"{said}issued by {issuer}, which is trusted neither by the operating system {among}",
+            f"{said}issued by {issuer}, which is trusted neither by the operating system {among}{none_here()}",
             "name the CA in `ca_file`. A proxy that opens TLS issues certificates of its own: is that its name?",
         )
     return fault(f"{said}{error.verify_message} (issued by {issuer})", "have it put right on the server")

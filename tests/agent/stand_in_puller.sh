@@ -13,7 +13,7 @@ run() {
   flock -n 9 || exit 0
   : >"$prefix/state/lock"
   echo $$ >&9
-  echo "$id" >>"$prefix/starts"
+  echo "$id" >>"$prefix/state/starts"
   trap 'exit 0' TERM
   [[ $behaviour != deaf ]] || trap : TERM
   [[ $behaviour == hang || $behaviour == deaf ]] || echo "$$" >"$prefix/run/answers"
@@ -48,6 +48,6 @@ case $command in
   run | alive | enroll) "$command" ;;
   plan) echo '1 step: start of web' && exit 2 ;;
   once) echo 'Ready: converged' ;;
-  withdraw) echo "${*:3}" >>"$prefix/withdrawn" && echo '1 service goes: web' ;;
+  withdraw) echo "${*:3}" >>"$WITHDRAWN" && echo '1 service goes: web' ;;
   *) exit 2 ;;
 esac

@@ -71,12 +71,19 @@ def test_a_host_that_fits(tmp_path: Path, backend: HttpServer) -> None:
 def test_everything_at_once(tmp_path: Path, backend: HttpServer) -> None:
     """Tools, keeper, machine, place, archive, expiry and backend: one list, and exit 5."""
     path = path_without(tmp_path, "flock", "curl", "wget", "uname")
-    (Path(path) / "uname").write_text('#!/bin/sh\ncase $1 in -m) echo riscv64;; *) echo 2.6.32-el6;; esac\n')
+    (Path(path) / "uname").write_text("#!/bin/sh\ncase $1 in -m) echo riscv64;; *) echo 2.6.32-el6;; esac\n")
     (Path(path) / "uname").chmod(0o755)
     (tmp_path / "prefix").write_text("a file")
     stub = "cron_runs() { false; }; uses_cron_file() { :; }; find_python() { false; };"
     told = judge(tmp_path, token(backend.url), stub=stub, more={"PATH": path})
-    expected = ("flock, curl or wget", "the kernel is", "is no folder", "names no archive", "riscv64 needs", "cron daemon")
+    expected = (
+        "flock, curl or wget",
+        "the kernel is",
+        "is no folder",
+        "names no archive",
+        "riscv64 needs",
+        "cron daemon",
+    )
     assert 5 == told.code, told.err
     assert [] == [words for words in expected if not any(words in line for line in problems(told))], told.err
     assert "apt-get install" in told.err
@@ -89,7 +96,9 @@ def test_expired_token(tmp_path: Path, backend: HttpServer) -> None:
     assert (5, 1, True) == (told.code, len(problems(told)), "the join token expired at" in told.err), told.err
 
 
-@pytest.mark.parametrize(("off", "words"), [(timedelta(days=2), "2 days behind"), (timedelta(minutes=-10), "10 minutes ahead")])
+@pytest.mark.parametrize(
+    ("off", "words"), [(timedelta(days=2), "2 days behind"), (timedelta(minutes=-10), "10 minutes ahead")]
+)
 def test_clock_that_is_off(tmp_path: Path, off: timedelta, words: str) -> None:
     """By how much, which way, and how to set it."""
     there = format_datetime(datetime.now(UTC) + off, usegmt=True)
@@ -207,7 +216,9 @@ def test_certificate_that_our_clock_makes_invalid(tmp_path: Path, days: int) -> 
     """The words are about the clock, with the backend's time, and not about trust alone."""
     begins = datetime.now(UTC) + timedelta(days=days)
     there = format_datetime(begins + timedelta(days=1), usegmt=True)
-    with serving(lambda exchange: exchange.answer(200, headers={"Date": there}), certificate(tmp_path, begins=begins)) as server:
+    with serving(
+        lambda exchange: exchange.answer(200, headers={"Date": there}), certificate(tmp_path, begins=begins)
+    ) as server:
         told = judge(tmp_path, token(server.url, **NEEDED), before=f"OPTIONS[ca-file]='{tmp_path}/self.pem';")
     expected = f"The clock of this host is {4 if days > 0 else 29} days {'behind' if days > 0 else 'ahead'}"
     # Whole days: a moment passes between the two looks.
@@ -221,7 +232,9 @@ def test_something_else_answers(tmp_path: Path) -> None:
     assert (5, True) == (told.code, "answers 404 to /healthz" in told.err), told.err
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/x.git", "ssh://git@127.0.0.1:9/x", "git@git.invalid:x/y", "/nowhere"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/x.git", "ssh://git@127.0.0.1:9/x", "git@git.invalid:x/y", "/nowhere"]
+)
 def test_git_host_is_judged_when_documents_come_from_there(tmp_path: Path, backend: HttpServer, url: str) -> None:
     """Each way to name a repository."""
     told = judge(tmp_path, token(backend.url, **NEEDED), before=f"ENROL_OPTIONS=(--git-url '{url}');")
@@ -251,8 +264,14 @@ PLACES: dict[str, tuple[str, str]] = {
     "without inodes": ("mount -t tmpfs -o size=500m,nr_inodes=100 none {p}", "inodes free; 4000 are needed"),
     "noexec": ("mount -t tmpfs -o size=500m,noexec none {p}", "mounted noexec"),
     "read-only": ("mount -t tmpfs -o size=500m,ro none {p}", "mounted read-only"),
-    "without memory": ("printf 'MemAvailable: 1000 kB\\n' >{p}/m; mount --bind {p}/m /proc/meminfo", "0 MiB of memory are"),
-    "old, without memory": ("printf 'MemFree: 4000 kB\\n' >{p}/m; mount --bind {p}/m /proc/meminfo", "3 MiB of memory are"),
+    "without memory": (
+        "printf 'MemAvailable: 1000 kB\\n' >{p}/m; mount --bind {p}/m /proc/meminfo",
+        "0 MiB of memory are",
+    ),
+    "old, without memory": (
+        "printf 'MemFree: 4000 kB\\n' >{p}/m; mount --bind {p}/m /proc/meminfo",
+        "3 MiB of memory are",
+    ),
 }
 
 

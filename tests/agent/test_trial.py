@@ -122,24 +122,6 @@ def test_with_nothing_to_go_back_to_it_stays(prefix: Prefix) -> None:
     assert (new, False) == (prefix.leads("good"), (prefix.agent / "trial").exists())
 
 
-CUT = """
-set -T
-cuts=0
-cut() {{
-  case $BASH_COMMAND in
-    mv\\ *|ln\\ *|unlink\\ *|sync\\ *|kill\\ *|printf*\\>*|mkdir\\ *|exec\\ env*) ;;
-    *) return 0 ;;
-  esac
-  cuts=$((cuts + 1))
-  [[ $cuts != {number} ]] || kill -s KILL $BASHPID $$
-}}
-trap cut DEBUG
-hand_self_healing
-trap - DEBUG
-say "cuts=$cuts"
-"""
-
-
 @pytest.mark.parametrize(("behaviour", "ends_with"), [("crash", "old"), ("no-pass", "old"), ("serve", "new")])
 def test_power_loss_anywhere_is_brought_to_an_end(behaviour: str, ends_with: str) -> None:
     """Killed before each command that changes anything, self_healing ends the trial the next time, the same way."""
@@ -149,7 +131,7 @@ def test_power_loss_anywhere_is_brought_to_an_end(behaviour: str, ends_with: str
             run_trial(prefix)
             if ends_with == "new":
                 prefix.point("good", old)
-            died = cut_off(prefix, number)
+            over = prefix.functions_until_cut(number, "hand_self_healing")
             for _ in range(2):
                 prefix.heal()
             wanted = {"old": old, "new": new}[ends_with]
@@ -158,16 +140,8 @@ def test_power_loss_anywhere_is_brought_to_an_end(behaviour: str, ends_with: str
             assert not (prefix.agent / "trial").exists()
             assert (ends_with == "old") == (prefix.agent / "refused" / new).exists()
             assert [] == [path.name for path in prefix.agent.rglob("*.new")]
-            if not died:
+            if over:
                 assert number > 3
                 return
     raise AssertionError("it never came to its end")
 
-
-def cut_off(prefix: Prefix, number: int) -> bool:
-    """Whether it was killed before its so many-th change."""
-    try:
-        prefix.functions(CUT.format(number=number))
-    except AssertionError:
-        return True
-    return False

@@ -102,12 +102,70 @@ def test_a_join_token_lets_in_once(house: House) -> None:
     first, second = host.enrol(house).status, thief.enrol(house)
     assert (first, second.status, second.json["detail"]) == (201, 403, enrolment.NOT_LET_IN)
     assert "used already" in _log(house, "enrolment.refused")[0]["detail"]["reason"]
+    assert _key_of(house) == _text(host.identity.public_key().public_bytes_raw())
 
+
+def _key_of(house: House, name: str = "alpha") -> str:
     async def key(engine: Any) -> str:
         async with snapshot(engine) as connection:
-            return str(await connection.scalar(select(host_identity.c.identity_key)))
+            question = select(host_identity.c.identity_key).where(host_identity.c.host == name)
+            return str(await connection.scalar(question))
 
-    assert house.run(key) == _text(host.identity.public_key().public_bytes_raw())
+    return house.run(key)
+
+
+def _used(house: House) -> list[int]:
+    async def moments(engine: Any) -> list[int]:
+        async with snapshot(engine) as connection:
+            return list(await connection.scalars(select(join_token.c.used_us)))
+
+    return house.run(moments)
+
+
+def test_who_got_in_is_answered_again(house: House) -> None:
+    """A host whose answer was lost asks again with the same keys: the same answer, no second use, and a line of it."""
+    host = _invited(house)
+    first = host.enrol(house)
+    used = _used(house)
+    house.later(hours=1)
+    again = host.enrol(house)
+    assert (201, first.json) == (again.status, again.json)
+    assert (used, 1, 1) == (
+        _used(house),
+        len(_log(house, "host.enrolled")),
+        len(_log(house, "host.enrolment_repeated")),
+    )
+
+
+def test_a_stolen_token_that_was_used_lets_nobody_in(house: House) -> None:
+    """Another machine that found the token is refused: with keys of its own, and with one of the host's public keys."""
+    host = _invited(house)
+    host.enrol(house)
+    thief = Host(host.token)
+    stolen = {"sealing_key": host.request(house).sealing_key}
+    assert [403, 403] == [thief.enrol(house).status, thief.enrol(house, **stolen).status]
+    assert (2, 0) == (len(_log(house, "enrolment.refused")), len(_log(house, "host.enrolment_repeated")))
+    assert _text(host.identity.public_key().public_bytes_raw()) == _key_of(house)
+
+
+def test_the_same_key_needs_the_secret_and_the_time_too(house: House) -> None:
+    """Keys alone do not repeat an enrolment, nor does a token that is over."""
+    host = _invited(house)
+    host.enrol(house)
+    assert 403 == host.enrol(house, token_secret="x" * 43).status
+    house.later(hours=25)
+    answer = host.enrol(house)
+    assert (403, True) == (answer.status, "expired" in answer.json["detail"])
+
+
+def test_who_was_replaced_is_not_answered_again(house: House) -> None:
+    """After another machine enrolled under the name, the first one's token and keys are worth nothing."""
+    first = _invited(house)
+    first.enrol(house)
+    second = _invited(house)
+    second.enrol(house)
+    assert 403 == first.enrol(house).status
+    assert _text(second.identity.public_key().public_bytes_raw()) == _key_of(house)
 
 
 def test_of_many_at_once_one_gets_in(house: House) -> None:

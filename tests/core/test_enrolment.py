@@ -252,8 +252,8 @@ def test_a_huge_request_is_refused() -> None:
 
 
 def test_unknown_token_is_refused() -> None:
-    """A token that was never given out, or was used already, enrols nobody."""
-    assert "used already" in token_refusal(request_of(), None)
+    """A token that was never given out enrols nobody."""
+    assert "is not known, or is void" in token_refusal(request_of(), None)
 
 
 def test_wrong_secret_is_refused() -> None:

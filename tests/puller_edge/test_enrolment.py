@@ -1,12 +1,14 @@
 """A host becomes known: all of it or nothing, and only by the backend that its join token names."""
 
+import asyncio
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from desired_state.contract import Verb
 from desired_state.enrolment import (
     EnrolmentAnswer,
     EnrolmentRequest,
@@ -17,13 +19,19 @@ from desired_state.enrolment import (
 )
 from desired_state.names import digest_of
 from desired_state.note import SigningKey
+from desired_state.record import Recorded
+from desired_state.report import Report, Status, StepResult
 from desired_state.request_signature import RequestRefused
+from desired_state.step import Step
 from desired_state.trust import Trust, encode, sign_trust
 from puller.enrolment import Enrolled, enrol, is_enrolled, read_join_token
 from puller.identity import load_keys
 from puller.paths import Paths
 from puller.ports import Stalled, Unavailable
 from puller.settings import load_settings
+from puller.single_flight import SingleFlight
+from puller.store import documents, inventory, journal, modes, open_store, outbox, read_store, waits
+from puller.store.documents import BadRevision, Held
 from puller.trust_file import read_trust
 from tests.puller_edge.clock import FakeClock
 from tests.puller_edge.conftest import raised, with_client
@@ -84,10 +92,10 @@ def paths(tmp_path: Path) -> Paths:
     return Paths(tmp_path / "prefix")
 
 
-def token(clock: FakeClock, url: str) -> JoinToken:
+def token(clock: FakeClock, url: str, number: str = "token-1-id") -> JoinToken:
     return JoinToken(
         host=HOST,
-        id="token-1-id",
+        id=number,
         secret="s" * 43,
         backend_url=url,
         trust_digest=digest_of(encode(trust(clock))),
@@ -95,17 +103,20 @@ def token(clock: FakeClock, url: str) -> JoinToken:
     )
 
 
-def run(backend: Backend, paths: Paths, **options: object) -> Enrolled:
+def run(backend: Backend, paths: Paths, number: str = "token-1-id", **options: object) -> Enrolled:
     clock = backend.clock
     with serving(backend) as server:
+        shown = token(clock, server.url, number)
         return with_client(
             clock,
-            lambda client: enrol(token(clock, server.url), paths, client, clock, **options),  # type: ignore[arg-type]
+            lambda client: enrol(shown, paths, client, clock, **options),  # type: ignore[arg-type]
         )
 
 
-def snapshot(paths: Paths) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in paths.prefix.rglob("*") if path.is_file()}
+def snapshot(paths: Paths, *, pending: bool = False) -> dict[str, bytes]:
+    """Every file but the puller's lock, and, unless they are asked for, the keys that wait for an answer."""
+    left_out = {paths.lock} | (set() if pending else set(paths.pending_keys.glob("*")))
+    return {str(p): p.read_bytes() for p in paths.prefix.rglob("*") if p.is_file() and p not in left_out}
 
 
 def test_host_is_enrolled(backend: Backend, paths: Paths) -> None:
@@ -120,20 +131,38 @@ def test_host_is_enrolled(backend: Backend, paths: Paths) -> None:
     assert (str(PUBLISHER.verifier),) == enrolled.publishers
 
 
-def test_second_time_says_so(backend: Backend, paths: Paths) -> None:
+def test_second_time_with_the_same_token_is_done(backend: Backend, paths: Paths) -> None:
+    """A host that this token enrolled asks nobody, changes nothing, and says what it is: also forced."""
+    first = run(backend, paths)
+    before = snapshot(paths, pending=True)
+    again = (run(backend, paths), run(backend, paths, force=True))
+    assert [(first.trust_version, first.publishers)] * 2 == [(e.trust_version, e.publishers) for e in again]
+    assert (before, 1) == (snapshot(paths, pending=True), len(backend.requests))
+
+
+def test_second_time_with_the_same_token_takes_what_a_person_says(backend: Backend, paths: Paths) -> None:
+    """Settings that are given now are put into the file; who this host is stays."""
+    run(backend, paths)
+    keys = load_keys(paths.keys).identity_public
+    enrolled = run(backend, paths, metrics_dir=Path("/metrics"))
+    assert Path("/metrics") == load_settings(paths, {}).metrics_dir == enrolled.settings.metrics_dir
+    assert (keys, 1) == (load_keys(paths.keys).identity_public, len(backend.requests))
+
+
+def test_second_time_with_another_token_says_so(backend: Backend, paths: Paths) -> None:
     """An enrolled host asks nobody and changes nothing."""
     run(backend, paths)
-    before = snapshot(paths)
-    error = raised(Stalled, lambda: run(backend, paths))
+    before = snapshot(paths, pending=True)
+    error = raised(Stalled, lambda: run(backend, paths, "token-2-id"))
     assert f"this host is enrolled already, as {HOST}" in str(error)
-    assert (before, 1) == (snapshot(paths), len(backend.requests))
+    assert (before, 1) == (snapshot(paths, pending=True), len(backend.requests))
 
 
 def test_forced_second_time_makes_new_keys(backend: Backend, paths: Paths) -> None:
     """With force the host gets another identity, and keeps what a person set."""
     run(backend, paths)
     paths.settings.write_text(paths.settings.read_text().replace("[source]", 'metrics_dir = "/metrics"\n\n[source]'))
-    enrolled = run(backend, paths, force=True)
+    enrolled = run(backend, paths, "token-2-id", force=True)
     assert backend.requests[0].identity_key != backend.requests[1].identity_key
     assert (backend.requests[1].identity_key, Path("/metrics")) == (
         load_keys(paths.keys).identity_public,
@@ -214,7 +243,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("spoil", REFUSALS)
 def test_answer_that_is_not_believed_changes_nothing(backend: Backend, paths: Paths, spoil) -> None:
-    """Whoever answers in the backend's place, or alters its answer, leaves no file."""
+    """Whoever answers in the backend's place, or alters its answer, leaves no file but the keys that wait."""
     spoil(backend)
     assert REFUSALS[spoil] in str(raised(Stalled, lambda: run(backend, paths)))
     assert (False, {}) == (is_enrolled(paths), snapshot(paths))
@@ -231,19 +260,101 @@ def test_answer_that_is_not_believed_changes_nothing(backend: Backend, paths: Pa
     ],
 )
 def test_refused_by_the_backend(backend: Backend, paths: Paths, status: int, kind: type[Exception], text: str) -> None:
-    """The text says what the backend says, and not the token's secret; no file is left."""
+    """The text says what the backend says, and not the token's secret; keys are left where trying again may help."""
     backend.status, backend.body = status, b'{"detail": "used already"}'
     error = str(raised(kind, lambda: run(backend, paths)))
     assert (True, False, {}) == (text in error, "s" * 43 in error, snapshot(paths))
+    assert (kind is Unavailable) == paths.pending_keys.exists()
 
 
 def test_refused_when_forced_keeps_the_old_identity(backend: Backend, paths: Paths) -> None:
     """A forced enrolment that is refused leaves the host what it was."""
     run(backend, paths)
-    before = snapshot(paths)
+    before = snapshot(paths, pending=True)
     backend.status = 403
-    raised(Stalled, lambda: run(backend, paths, force=True))
-    assert before == snapshot(paths)
+    raised(Stalled, lambda: run(backend, paths, "token-2-id", force=True))
+    assert before == snapshot(paths, pending=True)
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_keys(backend: Backend, paths: Paths) -> None:
+    """The backend may have let these keys in: no others are made for that token."""
+    backend.status = 503
+    raised(Unavailable, lambda: run(backend, paths))
+    backend.status = 403
+    raised(Stalled, lambda: run(backend, paths))
+    backend.status = 200
+    run(backend, paths)
+    assert 1 == len({(r.identity_key, r.sealing_key) for r in backend.requests})
+    assert (backend.requests[0].identity_key, False) == (
+        load_keys(paths.keys).identity_public,
+        paths.pending_keys.exists(),
+    )
+
+
+def test_another_token_gets_other_keys(backend: Backend, paths: Paths) -> None:
+    """Keys that one backend was shown are never shown with another token."""
+    backend.status = 503
+    raised(Unavailable, lambda: run(backend, paths))
+    backend.status = 200
+    run(backend, paths, "token-2-id")
+    assert 2 == len({request.identity_key for request in backend.requests})
+
+
+def test_keys_that_wait_are_private(backend: Backend, paths: Paths) -> None:
+    """Nobody else may read them, and the token's secret is not with them."""
+    backend.status = 503
+    raised(Unavailable, lambda: run(backend, paths))
+    files = list(paths.pending_keys.iterdir())
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in files}
+    assert (0o700, 0o700) == (paths.pending_keys.stat().st_mode & 0o777, paths.state.stat().st_mode & 0o777)
+    assert not any(b"s" * 43 in path.read_bytes() for path in files)
+
+
+def test_not_beside_a_puller_that_works(backend: Backend, paths: Paths) -> None:
+    """Nobody changes who this host is under a running agent, and the token is not used for it."""
+    run(backend, paths)
+    with SingleFlight(paths.lock):
+        error = raised(Stalled, lambda: run(backend, paths, "token-2-id", force=True))
+    assert ("another puller works" in str(error), 1) == (True, len(backend.requests))
+
+
+def test_another_identity_forgets_what_the_former_was_told(backend: Backend, paths: Paths) -> None:
+    """Ratchet, documents, reports and waits are dropped; the record of services and the operator's word are kept."""
+    run(backend, paths)
+    asyncio.run(_a_life(paths))
+    run(backend, paths, "token-2-id", force=True)
+    db = read_store(paths.database)
+    tables = ("ratchet", "document", "bad_revision", "outbox", "status", "heartbeat", "wait", "open_run")
+    assert [] == [t for t in tables if db.execute(f"SELECT 1 FROM {t}").fetchone()]  # noqa: S608
+    assert {"one"} == inventory.record(db).keys()
+    suspended = modes.suspension(db)
+    assert ("disk swap", []) == (suspended.reason if suspended else "", journal.unreported(db))
+    db.close()
+
+
+async def _a_life(paths: Paths) -> None:
+    """A store in which every table has something to say."""
+    store = await open_store(paths.database)
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    digest = digest_of(b"x")
+    held = Held(epoch=3, revision=9, digest=digest, note=b"n", tag="t", origin="o", at=now)
+    bad = BadRevision(digest=digest, revision=9, service="one", message="m", since=now)
+    status = Status(host=HOST, sync="synced", health="healthy", mode="enforce")
+    report = Report(schema="towline.report/1", id=digest, host=HOST, seq=1, at=now, status=status)
+    wait = waits.Wait(service="one", state="stalled", attempts=1, next_try=now, document=digest, message="m", since=now)
+    step = Step(id=digest, service="one", kind="toy", verb=Verb.START, intent="intended", reasons=("because",))
+    run_ = journal.OpenRun(id="run-000001", trigger="schedule", started_at=now)
+    result = StepResult(id=digest, service="one", verb=Verb.START, intent="intended", outcome="done")
+    entry = Recorded(name="one", kind="toy", version="1", state="running")
+    await store.transact(documents.accept, held)
+    await store.transact(documents.mark_good, digest)
+    await store.transact(documents.mark_bad, bad)
+    await store.transact(outbox.put, report, send=True)
+    await store.transact(waits.put, wait)
+    await store.transact(modes.suspend, modes.Suspension(reason="disk swap", until=None, since=now))
+    begun = await store.transact(journal.start, run_, step, folder="run/one", timeout_s=10, document=digest, at=now)
+    await store.transact(journal.finish, begun.n, result, entry)
+    await store.close()
 
 
 def test_join_token_is_read_from_a_file(clock: FakeClock) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,10 +18,13 @@ from desired_state.enrolment import JoinToken
 from desired_state.report import Delivery, Heartbeat
 from puller.bundles import Bundles
 from puller.clock import SystemClock
+from puller.crash_points import ENROLMENT_POINTS
 from puller.enrolment import enrol
+from puller.identity import load_keys
 from puller.paths import Paths
 from puller.ports import Fetched, Stalled, Unchanged
 from puller.settings import load_settings
+from puller.store import outbox, read_store
 from puller.transport.http_client import HttpClient
 from puller.trust_file import read_trust
 from puller.wiring import open_parts
@@ -89,19 +93,57 @@ def test_from_the_invitation_to_the_receipt(backend: Running, tmp_path: Path) ->
 
 
 def test_command_reads_the_token_from_standard_input(backend: Running, tmp_path: Path) -> None:
-    """`towline-puller enroll` enrols, says whom the host believes, says so the second time, and shows no secret."""
+    """`towline-puller enroll` enrols, says whom the host believes, again the second time, and shows no secret."""
     token = invited(backend)
     first, second = _enroll(token, tmp_path / "prefix"), _enroll(token, tmp_path / "prefix")
     assert (0, True) == (first.returncode, "beta is enrolled; it believes" in first.stdout), first.stderr
-    assert (True, True) == (second.returncode != 0, "this host is enrolled already, as beta" in second.stderr)
+    assert (0, first.stdout) == (second.returncode, second.stdout), second.stderr
     assert False is (token.secret in first.stdout + first.stderr + second.stdout + second.stderr)
 
 
-def _enroll(token: JoinToken, prefix: Path) -> subprocess.CompletedProcess[str]:
+def test_killed_anywhere_the_same_token_finishes_it(backend: Running, tmp_path: Path) -> None:
+    """kill -9 at each point of an enrolment: the same command again, and the backend knows the keys that are here."""
+    for point in ENROLMENT_POINTS:
+        token, prefix = invited(backend), tmp_path / point
+        killed, again = _enroll(token, prefix, TOWLINE_CRASH_AT=point), _enroll(token, prefix)
+        assert (-signal.SIGKILL, 0) == (killed.returncode, again.returncode), (point, again.stderr)
+        _is_heard(Paths(prefix))
+
+
+def test_killed_anywhere_when_forced_the_same_token_finishes_it(backend: Running, tmp_path: Path) -> None:
+    """So does a host that becomes another one: no second --force, and the former identity's documents are gone."""
+    for point in ENROLMENT_POINTS:
+        prefix = tmp_path / point
+        assert 0 == _enroll(invited(backend), prefix).returncode
+        _is_heard(Paths(prefix))
+        former = load_keys(Paths(prefix).keys).identity_public
+        token = invited(backend)
+        killed = _enroll(token, prefix, "--force", TOWLINE_CRASH_AT=point)
+        again = _enroll(token, prefix)
+        assert (-signal.SIGKILL, 0) == (killed.returncode, again.returncode), (point, again.stderr)
+        assert former != load_keys(Paths(prefix).keys).identity_public
+        with read_store(Paths(prefix).database) as db:
+            assert [(0,)] == db.execute("SELECT count(*) FROM heartbeat").fetchall()
+        _is_heard(Paths(prefix))
+
+
+def _is_heard(paths: Paths) -> None:
+    """The backend takes what this host signs; a pass ended here."""
+
+    async def work() -> None:
+        async with open_parts(load_settings(paths, {}), paths) as parts:
+            await parts.source.fetch("")
+            await parts.store.transact(outbox.beat, datetime.now(UTC))
+
+    asyncio.run(work())
+    assert [] == [path for path in (paths.pending_keys,) if path.exists()]
+
+
+def _enroll(token: JoinToken, prefix: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from puller.cli import main; main()", "enroll"],
+        [sys.executable, "-c", "from puller.cli import main; main()", "enroll", *options],
         input=token.encode(),
-        env={**os.environ, "TOWLINE_PULLER_PREFIX": str(prefix)},
+        env={**os.environ, "TOWLINE_PULLER_PREFIX": str(prefix), **environ},
         capture_output=True,
         text=True,
         timeout=60,
@@ -114,7 +156,8 @@ def test_join_token_is_used_once(backend: Running, tmp_path: Path) -> None:
     token = invited(backend)
     enrolled(token, Paths(tmp_path / "first"))
     error = raised(Stalled, lambda: enrolled(token, Paths(tmp_path / "second")))
-    assert ("refuses the join token (403)" in str(error), False) == (True, (tmp_path / "second").exists())
+    left = [path.name for path in (tmp_path / "second").rglob("*") if path.is_file()]
+    assert ("refuses the join token (403)" in str(error), ["lock"]) == (True, left)
 
 
 def test_host_that_was_replaced_is_told_so(backend: Running, tmp_path: Path) -> None:
