@@ -22,7 +22,11 @@ def release_files(version: str = "1.2.3", *, puller: bytes = PULLER, ctl: bytes 
 
 
 def archive(
-    folder: Path, files: Mapping[str, bytes], *, add: Callable[[tarfile.TarFile], None] | None = None, name: str = "a.tar.gz"
+    folder: Path,
+    files: Mapping[str, bytes],
+    *,
+    add: Callable[[tarfile.TarFile], None] | None = None,
+    name: str = "a.tar.gz",
 ) -> Path:
     """Packs files; `add` puts in what is not harmless."""
     path = folder / name

@@ -44,14 +44,14 @@ def call(folder: Path, code: str, *, stdin: bytes = b"", more: Mapping[str, str]
     return run(["bash", str(driver)], folder, stdin=stdin, more=more)
 
 
-def run(
-    command: Sequence[str], folder: Path, *, stdin: bytes = b"", more: Mapping[str, str] | None = None
-) -> Told:
+def run(command: Sequence[str], folder: Path, *, stdin: bytes = b"", more: Mapping[str, str] | None = None) -> Told:
     """Runs a command to its end."""
     done = subprocess.run(
         command, input=stdin, capture_output=True, env=environment(folder, more), timeout=TIMEOUT_S, check=False
     )
-    return Told(code=done.returncode, out=done.stdout.decode(errors="replace"), err=done.stderr.decode(errors="replace"))
+    return Told(
+        code=done.returncode, out=done.stdout.decode(errors="replace"), err=done.stderr.decode(errors="replace")
+    )
 
 
 def path_without(folder: Path, *hidden: str) -> str:

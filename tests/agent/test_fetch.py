@@ -31,12 +31,19 @@ def wanted(tmp_path: Path) -> Path:
 
 
 def fetch(
-    folder: Path, wanted: Path, url: str, *, places: tuple[str, ...] = (), size: int = -1, tools: dict[str, str] | None = None, ca: str = ""
+    folder: Path,
+    wanted: Path,
+    url: str,
+    *,
+    places: tuple[str, ...] = (),
+    size: int = -1,
+    tools: dict[str, str] | None = None,
+    ca: str = "",
 ) -> Told:
     known = wanted.stat().st_size if size < 0 else size
     given = " ".join(f"'{place}'" for place in places)
     code = f"sleep() {{ :; }}; WHO[backend_url]='{url}'; FROM=({given}); OPTIONS[ca-file]='{ca}'; take_lock 5"
-    return call(folder, f"{code}; fetch_archive {hex_of(wanted)} {known}; cat \"$REPLY\" | sha256sum", more=tools)
+    return call(folder, f'{code}; fetch_archive {hex_of(wanted)} {known}; cat "$REPLY" | sha256sum', more=tools)
 
 
 def parts(folder: Path) -> list[str]:

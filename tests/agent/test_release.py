@@ -125,7 +125,9 @@ def test_links_are_switched_and_read(tmp_path: Path) -> None:
     """current and good lead to releases that are there, and to no other."""
     path = archive(tmp_path, release_files())
     name = unpack(tmp_path, path).out.strip()
-    told = call(tmp_path, f"switch_release current {name}; release_of current; echo $REPLY; release_of good || echo none")
+    told = call(
+        tmp_path, f"switch_release current {name}; release_of current; echo $REPLY; release_of good || echo none"
+    )
     assert (0, f"{name}\nnone\n") == (told.code, told.out), told.err
     assert f"releases/{name}" == os.readlink(tmp_path / "prefix/agent/current")
     assert 1 == call(tmp_path, "switch_release current 9.9-000000000000").code
