@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+import structlog
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,6 +30,7 @@ from api.web.downloads import Downloads
 from api.web.throttle import Throttle
 
 Now = Callable[[], datetime]
+_log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
@@ -87,6 +89,7 @@ class Backend:
 
     async def publish(self, *, verify: bool = False, wait_s: float = 0) -> Publication:
         """Bring documents and targets to what is declared; see `services.publishing.publish`."""
+        await self._follow_trust()
         with self.tally.publishing.measured():
             try:
                 done = await publish(self.engine, self.publisher, verify=verify, wait_s=wait_s)
@@ -99,6 +102,24 @@ class Backend:
         self.tally.documents += done.documents
         self.tally.target_problems |= {one.target: bool(one.problem) for one in done.deliveries}
         return done
+
+    async def _follow_trust(self) -> None:
+        """Take over keys that were rotated meanwhile, here or by another replica, without a restart.
+
+        Where they are not here yet (replicas with copies of the keys), nothing is taken over: others publish, and
+        `publish` here says what it waits for.
+        """
+        row = await trust.newest(self.engine)
+        if row is None or (row.version == self.trusted.trust.version and self.trusted.signs):
+            return
+        try:
+            found = await trust.current(self.engine, self.settings.keys_folder)
+        except Misconfigured:
+            return
+        if found.signs:
+            self.trusted = found
+            self.__dict__.pop("publisher", None)  # made again, with the key that signs now
+            _log.info("keys were rotated", version=found.trust.version, epoch=found.trust.epoch)
 
     @property
     def secure_cookies(self) -> bool:

@@ -20,6 +20,8 @@ from desired_state.note import SigningKey
 PUBLISHER = "publisher.key"
 ROOT = "root.key"
 EXCHANGE = "exchange.key"
+NEXT = "publisher.next"
+"""A new publisher's key while a rotation is on its way: it counts once a trust note names it."""
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ def read_keys(folder: Path) -> Keys | None:
         root = SigningKey.parse(_read(folder / ROOT)) if (folder / ROOT).exists() else None
         exchange = X25519PrivateKey.from_private_bytes(b64decode(_read(folder / EXCHANGE), validate=True))
         return Keys(publisher=SigningKey.parse(_read(folder / PUBLISHER)), exchange=exchange, root=root)
+    except FileNotFoundError as error:
+        raise Misconfigured(f"{error.filename}: cannot be read: {error}") from error
     except ValueError as error:
         raise Misconfigured(f"{folder}: a key file does not hold a key: {error}") from error
 
@@ -62,6 +66,33 @@ def make_keys(folder: Path, name: str, random: bytes) -> Keys:
     return keys
 
 
+def stage_publisher(folder: Path, key: SigningKey) -> None:
+    """Write the key down before anybody is told to trust it."""
+    _write(folder / NEXT, key.private_text())
+
+
+def settle_publisher(folder: Path, verifier: str) -> None:
+    """Let the key that was staged take its place, when it is the one that the trust note names first.
+
+    A rotation that was cut off after its note was stored ends here, in whichever process looks next.
+    """
+    try:
+        if str(SigningKey.parse(_read(folder / NEXT)).verifier) != verifier:
+            return
+        (folder / NEXT).replace(folder / PUBLISHER)
+    except (FileNotFoundError, ValueError):  # nothing is staged, another process was first, or it was cut off
+        return
+    _sync(folder)
+
+
+def read_signing_key(file: Path) -> SigningKey:
+    """The signing key in that file. Raises Misconfigured."""
+    try:
+        return SigningKey.parse(_read(file))
+    except (ValueError, FileNotFoundError) as error:
+        raise Misconfigured(f"{file}: holds no signing key: {error}") from error
+
+
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Makes the folder, for its owner only, and lets one process at a time make keys in it."""
@@ -75,6 +106,8 @@ def _read(file: Path) -> str:
     try:
         mode = file.stat().st_mode
         text = file.read_text(encoding="ascii")
+    except FileNotFoundError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{file}: cannot be read: {error}") from error
     if mode & 0o077:
@@ -92,6 +125,12 @@ def _write(file: Path, text: str) -> None:
         handle.flush()
         os.fsync(descriptor)
     temporary.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    _sync(file.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

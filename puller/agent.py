@@ -18,11 +18,13 @@ from msgspec.structs import replace
 from puller.answering import answering
 from puller.calls.leftovers import end_leftovers
 from puller.calls.scripts import LOOK_STEP, look_step
+from puller.disk import is_writable, trouble
+from puller.disk_wait import LOOK_AGAIN_S
 from puller.life import CountedSink, Life
 from puller.looking.exits import ExitWatch
 from puller.reconciling.parts import Parts
 from puller.reconciling.reconcile import PassEnd, Reconciler, Trigger
-from puller.supervision import notify, watchdog_period_s
+from puller.supervision import notify, tell_watchdog
 
 DEFAULT_INTERVAL_S = 60
 LATE_S = 10.0
@@ -53,6 +55,7 @@ class Agent:
         self._interval_s = float(DEFAULT_INTERVAL_S)
         self._last_pass = parts.clock.monotonic()
         self._is_at_work = False
+        self._disk_trouble = ""
         self._retry: asyncio.TimerHandle | None = None
         self._exits = ExitWatch(lambda _: self.wake("exit"))
         self._scheduler = AsyncIOScheduler(
@@ -80,7 +83,7 @@ class Agent:
         self._schedule()
         self.wake("start")
         notify("READY=1")  # not after the first pass: that may install for longer than a supervisor waits
-        helpers = [asyncio.create_task(self._watch_time()), asyncio.create_task(self._tell_watchdog())]
+        helpers = [asyncio.create_task(work) for work in (self._watch_time(), self._watch_disk(), tell_watchdog())]
         try:
             await self._make_passes()
         finally:
@@ -125,16 +128,38 @@ class Agent:
         try:
             end = await self._reconciler.run_pass(trigger)
         except Exception as error:  # noqa: BLE001 - the agent outlives a pass that failed; the next one tries again
-            _log.error("pass failed", trigger=trigger, error=repr(error), exc_info=error)
-            self.life.note_failure("PassFailed", f"a pass failed: {error!r}")
+            self._note_failure(trigger, error)
             return None
         else:
             self.life.count_pass(end)
+            self._disk_trouble = ""
             return end
         finally:
             self._is_at_work = False
             self._answering.open()  # where the disk took no socket before
             self._last_pass = self._parts.clock.monotonic()
+
+    def _note_failure(self, trigger: Trigger, error: Exception) -> None:
+        """What broke the pass. A disk that takes nothing is told once in clear words, and looked at until it does."""
+        disk = trouble(error, self._parts.paths.state)
+        if disk is None:
+            _log.error("pass failed", trigger=trigger, error=repr(error), exc_info=error)
+            self.life.note_failure("PassFailed", f"a pass failed: {error!r}")
+            return
+        if self._disk_trouble != str(disk):
+            _log.error("waiting for the disk", reason=disk.reason, message=str(disk))
+        self._disk_trouble = str(disk)
+        self.life.note_failure(disk.reason, str(disk))
+        notify(f"STATUS={disk.reason}: {str(disk)[:300]}")
+
+    async def _watch_disk(self) -> None:
+        """Makes a pass as soon as a disk that took nothing can be written again."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            if self._disk_trouble and not self._is_at_work and is_writable(self._parts.paths.state):
+                _log.info("the disk can be written again")
+                self._disk_trouble = ""
+                self.wake("retry")
 
     async def _drained(self, work: Coroutine[Any, Any, PassEnd | None]) -> PassEnd | None:
         """The pass, or what is done of it three seconds after the order to stop."""
@@ -191,12 +216,6 @@ class Agent:
                 _log.warning("poll is late: was the clock set?", late_s=round(late))
                 self._schedule()
                 self.wake("schedule")
-
-    async def _tell_watchdog(self) -> None:
-        period_s = watchdog_period_s()
-        while period_s is not None:
-            notify("WATCHDOG=1")
-            await asyncio.sleep(period_s)
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from puller import disk
 from puller.paths import Paths
 from puller.release import release_of
 from puller.single_flight import holder
@@ -16,7 +17,19 @@ DEADLINE_S = 5.0
 MAX_BYTES = 65536
 EXIT_SERVING, EXIT_NOT_SERVING, EXIT_NOT_RUNNING, EXIT_UNKNOWN = 0, 1, 3, 4
 """As LSB has them for `status` of an init script."""
-FACTS = ("version", "release", "up_s", "passes", "pass_age_s", "delivered", "sink", "ready", "reason", "revision")
+FACTS = (
+    "version",
+    "release",
+    "up_s",
+    "passes",
+    "pass_age_s",
+    "delivered",
+    "undelivered",
+    "sink",
+    "ready",
+    "reason",
+    "revision",
+)
 
 
 class NoAnswer(Exception):
@@ -100,10 +113,5 @@ def _read(channel: socket.socket, ends_at: float) -> bytes:
 
 def _disk(paths: Paths) -> str:
     """A disk that takes nothing is often why; it is said here because the puller may not be able to say it."""
-    try:
-        seen = os.statvfs(paths.state)
-    except OSError as error:
-        return f"; {paths.state} cannot be looked at: {error.strerror}"
-    if seen.f_flag & os.ST_RDONLY:
-        return f"; the file system of {paths.state} is read-only"
-    return f"; the disk of {paths.state} is full" if seen.f_bavail == 0 else ""
+    state = disk.seen(paths.state)
+    return f"; {disk.words(state, paths.state)}" if state else ""

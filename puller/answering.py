@@ -36,6 +36,8 @@ class Word(Struct, frozen=True, kw_only=True):
     """Since the end of its last completed pass; None before the first."""
     delivered: int = 0
     """Deliveries that the backend acknowledged to this process."""
+    undelivered: str = ""
+    """Why the last delivery was not taken; empty when it was."""
     sink: bool = False
     """Whether there is a backend to report to."""
     ready: str = "Unknown"

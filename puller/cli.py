@@ -234,6 +234,14 @@ def _guarded(command: Any) -> Any:
     except PermissionError as error:
         click.echo(f"towline-puller: {error.filename}: {error.strerror}: run it as the user who owns it", err=True)
         sys.exit(1)
+    except OSError as error:
+        from puller.disk import trouble  # noqa: PLC0415
+
+        disk = trouble(error, Path(error.filename or "this host"))
+        if disk is None:
+            raise
+        click.echo(f"towline-puller: {disk}", err=True)
+        sys.exit(1)
 
 
 def _mend(error: sqlite3.DatabaseError) -> str:

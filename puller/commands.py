@@ -5,19 +5,22 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec.structs import replace
 
+from puller.alive import NoAnswer, ask
 from puller.clock import SystemClock
+from puller.disk import trouble
 from puller.paths import Paths
 from puller.ports import Stalled, Unavailable
 from puller.settings import load_settings
 from puller.single_flight import SingleFlight, holder
-from puller.status import read_status
+from puller.status import LocalStatus, read_status
 from puller.store import modes, open_store
 from puller.store.modes import Suspension
 from puller.telling import tell, tell_plan
@@ -29,6 +32,7 @@ PASS_DEADLINE_S = 1800.0
 def run_agent(paths: Paths, environ: Mapping[str, str]) -> None:
     """`run`."""
     from puller.agent import Agent  # noqa: PLC0415 - APScheduler is not needed for anything else
+    from puller.disk_wait import until_writable  # noqa: PLC0415
     from puller.wiring import open_parts  # noqa: PLC0415
 
     settings = load_settings(paths, environ)
@@ -37,8 +41,19 @@ def run_agent(paths: Paths, environ: Mapping[str, str]) -> None:
         async with open_parts(settings, paths) as parts:
             await Agent(parts).run()
 
-    with _alone(paths):
-        asyncio.run(work())
+    while True:
+        try:
+            with _alone(paths):
+                asyncio.run(work())
+        except Exception as error:
+            disk = trouble(error, paths.state)
+            if disk is None:
+                raise
+        else:
+            return
+        with _alone_if_it_can(paths):
+            if not asyncio.run(until_writable(paths, disk)):
+                return
 
 
 @contextmanager
@@ -47,6 +62,18 @@ def _alone(paths: Paths) -> Iterator[None]:
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, lambda *_: None)
     with SingleFlight(paths.lock):
+        yield
+
+
+@contextmanager
+def _alone_if_it_can(paths: Paths) -> Iterator[None]:
+    """As the one puller of this host; where the lock cannot even be made, without: nothing can be done there anyway."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_alone(paths))
+        except OSError as error:
+            if trouble(error, paths.state) is None:
+                raise
         yield
 
 
@@ -94,10 +121,19 @@ def make_plan(paths: Paths, environ: Mapping[str, str], *, as_json: bool) -> tup
 
 def show_status(paths: Paths, *, as_json: bool) -> tuple[str, int]:
     """`status`: text or JSON, and the exit code."""
-    local, now = read_status(paths), SystemClock().now()
+    local, now = _with_reason(read_status(paths), paths), SystemClock().now()
     if as_json:
         return msgspec.json.format(msgspec.json.encode(local)).decode() + "\n", local.exit_code(now)
     return tell(local, now), local.exit_code(now)
+
+
+def _with_reason(local: LocalStatus, paths: Paths) -> LocalStatus:
+    """Why reports wait stands in no table: the agent that runs knows it."""
+    if not local.waiting_reports or local.agent_pid is None:
+        return local
+    with suppress(NoAnswer):  # it hangs: what the database says is told all the same
+        return replace(local, undelivered=str(ask(paths.socket).get("undelivered", "")))
+    return local
 
 
 def examine_host(paths: Paths, environ: Mapping[str, str], *, as_json: bool, bundle: Path | None) -> tuple[str, int]:

@@ -4,7 +4,7 @@ import os
 
 from desired_state.report import Delivery, Receipt
 from puller.answering import MAX_MESSAGE, Word
-from puller.ports import Clock, Sink
+from puller.ports import Clock, Sink, Stalled, Unavailable
 from puller.reconciling.reconcile import PassEnd
 from puller.release import release_of
 
@@ -22,12 +22,18 @@ class Life:
         self._passes = 0
         self._last_end: float | None = None
         self._delivered = 0
+        self._undelivered = ""
         self._ready, self._reason, self._message = "Unknown", "NoPassYet", doing
         self._revision: int | None = None
 
     def count_delivery(self) -> None:
         """The backend acknowledged a delivery."""
         self._delivered += 1
+        self._undelivered = ""
+
+    def note_undelivered(self, why: str) -> None:
+        """It did not take one."""
+        self._undelivered = why[:MAX_MESSAGE]
 
     def count_pass(self, end: PassEnd) -> None:
         """A pass was completed."""
@@ -53,6 +59,7 @@ class Life:
             passes=self._passes,
             pass_age_s=None if self._last_end is None else int(now - self._last_end),
             delivered=self._delivered,
+            undelivered=self._undelivered,
             sink=self._has_sink,
             ready=self._ready,
             reason=self._reason,
@@ -70,7 +77,11 @@ class CountedSink:
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """See ports.Sink."""
-        receipt = await self._sink.deliver(delivery)
+        try:
+            receipt = await self._sink.deliver(delivery)
+        except (Stalled, Unavailable) as error:
+            self._life.note_undelivered(str(error))
+            raise
         self._life.count_delivery()
         return receipt
 

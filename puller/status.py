@@ -8,6 +8,7 @@ from msgspec import Struct
 from desired_state.document import decode
 from desired_state.note import parse_note
 from desired_state.report import Condition, Status
+from puller import disk
 from puller.paths import Paths
 from puller.single_flight import holder
 from puller.store import documents, modes, outbox, read_store
@@ -27,6 +28,10 @@ class LocalStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_pass: datetime | None = None
     poll_interval_s: int = 60
     waiting_reports: int = 0
+    undelivered: str = ""
+    """Why they wait, as the running agent says."""
+    disk: str = ""
+    """What is wrong with the disk that holds the database: full, or read-only."""
     suspension: str = ""
     """Said on this host and not seen by a pass yet, or in force."""
 
@@ -54,7 +59,7 @@ class LocalStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def read_status(paths: Paths) -> LocalStatus:
     """The host's own word on itself. Raises sqlite3.Error when the database is damaged."""
     if not paths.database.exists():
-        return LocalStatus(enrolled=paths.trust.exists(), agent_pid=holder(paths.lock))
+        return LocalStatus(enrolled=paths.trust.exists(), agent_pid=holder(paths.lock), disk=disk.seen(paths.state))
     db = read_store(paths.database)
     try:
         return _read(db, paths)
@@ -71,5 +76,6 @@ def _read(db: sqlite3.Connection, paths: Paths) -> LocalStatus:
         last_pass=outbox.last_pass(db),
         poll_interval_s=decode(parse_note(held.note).text).poll_interval_s if held else 60,
         waiting_reports=outbox.backlog(db),
+        disk=disk.seen(paths.state),
         suspension=word.reason if word else "",
     )

@@ -28,6 +28,8 @@ ADVICE = {
 }
 """What a person can do about each reason; reasons without an entry need nobody."""
 
+DISK_ADVICE = {"full": "make room", "read-only": "look at dmesg, repair it and mount it writable"}
+
 
 def tell(local: LocalStatus, now: datetime) -> str:
     """The status for a terminal."""
@@ -53,6 +55,9 @@ def _step(step: Step) -> str:
 
 
 def _lines(local: LocalStatus, now: datetime) -> Iterator[str]:
+    if local.disk:
+        yield f"this host's disk is {local.disk}: nothing can be recorded, so nothing is changed here"
+        yield f"  what to do: {DISK_ADVICE.get(local.disk, 'look at dmesg')}; the agent goes on by itself then"
     if local.status is None or local.last_pass is None:
         yield "unknown: no pass was ever made on this host"
         yield "  what to do: " + (
@@ -70,6 +75,8 @@ def _lines(local: LocalStatus, now: datetime) -> Iterator[str]:
         yield from _condition(condition, now)
     if local.waiting_reports:
         yield f"  {local.waiting_reports} reports wait for the backend; none is lost"
+        if local.undelivered:
+            yield f"    why: {local.undelivered}"
     yield from _services(local.status.services)
 
 

@@ -24,7 +24,8 @@ arguments     | text     |                      | ..8000    | restart | Argument
 max_heap      | size     | 256mb                | 2mb..     | restart | Most memory for objects (-Xmx)
 jvm_options   | text     |                      | ..8000    | restart | Options of the JVM, with blanks between, or one a line
 environment   | text     |                      | ..16000   | restart | Environment: NAME=value, one a line
-java          | path     | /usr/bin/java        |           | restart | Java of the host, where there is no jdk package
+java          | path     | /usr/bin/java        |           | restart | Java of the host, where there is neither a jdk package nor a jdk_service
+jdk_service   | string   |                      | ..48      | restart | Service of kind jdk on this host, whose Java is used; a newer one of it from the next start on
 secret        | secret   |                      |           | restart | Becomes the file {secret}, for properties or YAML that the service reads
 probe_host    | string   | 127.0.0.1            | 1..255    | none    | Address to ask for health
 health_path   | string   |                      | ..500     | none    | Path to ask by HTTP; empty: to listen on the port is enough
@@ -36,7 +37,7 @@ match         | string   |                      | ..500     | none    | For take
 '
 PACKAGES='
 app | required | a jar, or an archive with jars, classes or modules
-jdk | optional | archive with bin/java
+jdk | optional | archive with bin/java; goes before jdk_service
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  take_over 30
@@ -57,6 +58,7 @@ parameters_fit() {
   [[ ${PARAM[main_class]} =~ ^[A-Za-z0-9_.$]*$ ]] || problem main_class 'is no name of a class'
   [[ ${PARAM[health_path]} =~ ^(/[!-~]*)?$ ]] || problem health_path 'is no path of a URL'
   [[ ${PARAM[probe_host]} =~ ^[A-Za-z0-9.:_-]+$ ]] || problem probe_host 'is no address'
+  [[ ${PARAM[jdk_service]} =~ ^([a-z][a-z0-9-]*)?$ ]] || problem jdk_service 'is no name of a service'
   [[ -z ${PARAM[health_path]} || -n ${PARAM[port]} ]] || problem health_path 'needs a port'
   while IFS= read -r line; do
     [[ -z $line || $line =~ ^[A-Za-z_][A-Za-z0-9_]*= && $line != TOWLINE_* ]] || problem environment "has a line that is not NAME=value: ${line%%=*}"
@@ -70,12 +72,39 @@ install() {
   if [[ -n ${TOWLINE_PACKAGE_jdk-} ]]; then
     place_package jdk && jdk=$REPLY
     "$jdk/bin/java" -version >/dev/null 2>&1 || fail "$NOT_INSTALLED" 'the jdk package has no bin/java that runs on this host'
+  elif [[ -n ${PARAM[jdk_service]} ]]; then
+    jdk_of_service && jdk=$REPLY
+    make_folders
+    put "$run/jdk-service" <<<"${PARAM[jdk_service]}"
   else
-    [[ -x ${PARAM[java]} ]] || fail "$NOT_INSTALLED" "no jdk package, and no Java at ${PARAM[java]}"
+    [[ -x ${PARAM[java]} ]] || fail "$NOT_INSTALLED" "no jdk package, no jdk_service, and no Java at ${PARAM[java]}"
   fi
   use_package current "$app"
   if [[ -n $jdk ]]; then use_package jdk "$jdk"; else release_packages jdk; fi
+  if [[ -n ${TOWLINE_PACKAGE_jdk-} ]]; then remove_file "$run/jdk-service"; fi
   installed_as "${TOWLINE_PACKAGE_app_VERSION:-unknown}"
+}
+
+# follow_jdk: the link jdk leads where the jdk service's leads, or goes with it; run/jdk-service tells that it is such a
+# one. A package of our own comes first.
+follow_jdk() {
+  if [[ -n ${PARAM[jdk_service]} && (-e $run/jdk-service || ! -L $service_dir/jdk) ]]; then
+    jdk_of_service
+    use_package jdk "$REPLY"
+    put "$run/jdk-service" <<<"${PARAM[jdk_service]}"
+  elif [[ -e $run/jdk-service && ! -e $run/identity ]]; then # nothing runs from it any more
+    release_packages jdk
+    remove_file "$run/jdk-service"
+  fi
+}
+
+# jdk_of_service -> REPLY: the folder that the jdk service has in use. Our own link will keep it there, also when that
+# service goes on to another one.
+jdk_of_service() {
+  lock_packages
+  REPLY=$(readlink "$prefix/services/${PARAM[jdk_service]}/current") || fail "$NOT_INSTALLED" "there is no jdk service ${PARAM[jdk_service]} on this host"
+  REPLY=$prefix/packages/${REPLY##*/}
+  [[ -x $REPLY/bin/java ]] || fail "$NOT_INSTALLED" "the service ${PARAM[jdk_service]} has no bin/java"
 }
 
 # words TEXT -> WORDS: one a line where it has lines, else at blanks; then the names in braces. No quotes, no shell.
@@ -122,7 +151,8 @@ configure() {
   local -a command
   need_installed
   make_folders
-  if [[ -L $service_dir/jdk ]]; then command=("$service_dir/jdk/bin/java"); else command=("${PARAM[java]}"); fi
+  follow_jdk
+  if [[ -L $service_dir/jdk && (-n ${PARAM[jdk_service]} || ! -e $run/jdk-service) ]]; then command=("$service_dir/jdk/bin/java"); else command=("${PARAM[java]}"); fi
   to_bytes "${PARAM[max_heap]}" && command+=("-Xmx$REPLY")
   words "${PARAM[jvm_options]}" && command+=(${WORDS[@]+"${WORDS[@]}"})
   main_words && command+=("${WORDS[@]}")
@@ -141,6 +171,7 @@ configure() {
 }
 
 launch_command() {
+  follow_jdk
   mapfile -t LAUNCH_COMMAND <"$etc/command"
   mapfile -t LAUNCH_ENVIRONMENT <"$etc/environment"
   LAUNCH_FOLDER=$data

@@ -48,29 +48,20 @@ parameters_fit() {
 
 program() { program_of "${1-$current}" node_exporter bin/node_exporter; } # program [FOLDER] -> REPLY
 
-install() {
-  place_package server
-  local -r folder=$REPLY
-  program "$folder"
-  version_of "$REPLY" --version
-  local -r version=$REPLY
-  use_package current "$folder"
-  installed_as "$version"
-}
+install() { install_program server --version; }
 
 configure() {
-  local name line
-  local -a arguments=("--web.listen-address=${PARAM[bind]}:${PARAM[port]}" "--web.max-requests=${PARAM[max_requests]}")
+  local name
   need_installed
   make_folders
   metrics_folder
-  arguments+=("--collector.textfile.directory=$REPLY")
-  for name in ${PARAM[collectors_on]}; do arguments+=("--collector.$name"); done
-  for name in ${PARAM[collectors_off]}; do arguments+=("--no-collector.$name"); done
-  [[ ${PARAM[own_metrics]} == true ]] || arguments+=(--web.disable-exporter-metrics)
-  while IFS= read -r line; do [[ -z $line ]] || arguments+=("$line"); done <<<"${PARAM[extra]}"
-  known_to_the_program "${arguments[@]}"
-  put "$etc/arguments" < <(printf '%s\n' "${arguments[@]}")
+  ARGUMENTS=("--web.listen-address=${PARAM[bind]}:${PARAM[port]}" "--web.max-requests=${PARAM[max_requests]}"
+    "--collector.textfile.directory=$REPLY")
+  for name in ${PARAM[collectors_on]}; do ARGUMENTS+=("--collector.$name"); done
+  for name in ${PARAM[collectors_off]}; do ARGUMENTS+=("--no-collector.$name"); done
+  [[ ${PARAM[own_metrics]} == true ]] || ARGUMENTS+=(--web.disable-exporter-metrics)
+  add_options extra
+  put_arguments
   configured
 }
 
@@ -80,20 +71,7 @@ metrics_folder() { # -> REPLY
   [[ -n ${PARAM[textfile_dir]} || -d $REPLY ]] || (umask 022 && mkdir -p "$REPLY")
 }
 
-# A collector that this version does not have, the document gets back with the program's words.
-known_to_the_program() {
-  local words
-  program
-  words=$("$REPLY" "$@" --version 2>&1 >/dev/null) || fail "$DOCUMENT_WRONG" "node_exporter refuses an option: ${words##*error: }"
-}
-
-launch_command() {
-  local -a arguments
-  mapfile -t arguments <"$etc/arguments"
-  program
-  LAUNCH_COMMAND=("$REPLY" "${arguments[@]}")
-  LAUNCH_FOLDER=$data
-}
+launch_command() { launch_with_arguments; }
 
 # One collector is asked for, so that a look costs the host next to nothing; all of them where that one is switched off.
 healthy() {

@@ -54,15 +54,7 @@ parameters_fit() {
 # program [FOLDER] -> REPLY: the server of the package in use.
 program() { program_of "${1-$current}" bin/redis-server bin/valkey-server redis-server valkey-server; }
 
-install() {
-  place_package server
-  local -r folder=$REPLY
-  program "$folder"
-  version_of "$REPLY" --version
-  local -r version=$REPLY
-  use_package current "$folder"
-  installed_as "$version"
-}
+install() { install_program server --version; }
 
 configure() {
   make_folders

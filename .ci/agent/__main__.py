@@ -37,7 +37,7 @@ def main() -> None:
 
 def build_self_contained(root: Path, wheel: Path, cache: Path) -> str:
     """Lays the tree of the archive that needs no Python on the VM; returns the archive's name."""
-    tree = unpacked(SUITE, cache / SUITE, *PACKAGES)
+    tree = unpacked(SUITE, cache / f"{SUITE}-{PACKAGES[0]}", *PACKAGES)
     wheels = fetched(cache, CONSTRAINTS, wheel, python="3.11", machine="x86_64")
     lay_interpreter(tree, root)
     lay_site([*wheels, wheel], root / "site")
@@ -46,9 +46,7 @@ def build_self_contained(root: Path, wheel: Path, cache: Path) -> str:
     # One process that compiles everything in one order, with one hash seed: the same bytes each time.
     compile_all = command(root, "-S", "-s", "-P", "-B", str(HERE / "compiling.py"), str(root))
     subprocess.run(compile_all, env={"PYTHONHASHSEED": "0"}, check=True)
-    _lay_licences(tree, root)
-    contents = (tree / "versions").read_text().splitlines() + [path.name for path in wheels]
-    (root / "contents").write_text("".join(f"{line}\n" for line in contents))
+    _lay_contents(tree, wheels, root)
     _lay_common(root, wheel, architecture="x86_64", built_with="self-contained")
     return f"towline-agent-{version_of(wheel)}-linux-x86_64.tar.gz"
 
@@ -77,14 +75,21 @@ def _lay_common(root: Path, wheel: Path, *, architecture: str, built_with: str) 
     (root / "ctl/agentctl.sh").chmod(0o755)
 
 
-def _lay_licences(tree: Path, root: Path) -> None:
-    """The copyright file of each package, which may not be passed on without it."""
+def _lay_contents(tree: Path, wheels: list[Path], root: Path) -> None:
+    """Which packages something was taken of, for those who ask after a fault in one; and under which terms.
+
+    A package may not be passed on without its copyright file. Wheels bring theirs.
+    """
     (root / "licences").mkdir()
-    for line in (tree / "versions").read_text().splitlines():
-        package = line.split()[0]
-        copyright_file = tree / "usr/share/doc" / package / "copyright"
-        if copyright_file.exists():
-            shutil.copyfile(copyright_file, root / "licences" / package)
+    taken = {path.name for folder in ("bin", "lib/private") for path in (root / folder).iterdir()} | {"os.py"}
+    lines = []
+    for package in sorted((tree / "packages").iterdir()):
+        version, *files = package.read_text().splitlines()
+        # A library's name in the archive is that of the link which its package has beside it.
+        if any(Path(file.partition(" -> ")[0]).name in taken for file in files):
+            lines.append(f"{package.name} {version}")
+            shutil.copyfile(tree / "usr/share/doc" / package.name / "copyright", root / "licences" / package.name)
+    (root / "contents").write_text("".join(f"{line}\n" for line in [*lines, *(path.name for path in wheels)]))
 
 
 def _arguments() -> argparse.Namespace:

@@ -13,8 +13,6 @@ def controller(wheel: Path) -> bytes:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith(_SCRIPTS) and not name.endswith("/")]
         scripts = {name.removeprefix(_SCRIPTS): archive.read(name) for name in names}
-    if "agentctl.sh" not in scripts:  # SEAM: goes with the merge of agentctl.sh and desired_state/joined_script.py
-        return b"#!/usr/bin/env bash\necho 'this archive was built before agentctl.sh was there' >&2\nexit 3\n"
     sys.path.insert(0, str(wheel))
     joined: bytes = importlib.import_module("desired_state.joined_script").joined("agentctl.sh", scripts)
     return joined

@@ -36,8 +36,8 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 def unpacked(suite: str, folder: Path, *packages: str) -> Path:
     """The folder with the files of the packages as in a root file system; fetched when it is not there.
 
-    Safe to call from several processes at once: one fetches, the others wait for it. Which versions they are stands in
-    `versions` inside it, a line for each package.
+    Safe to call from several processes at once: one fetches, the others wait for it. In it, `packages/NAME` tells of
+    each package: its version in the first line, then its files.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(folder.name + ".lock").open("w") as lock:
@@ -49,14 +49,14 @@ def unpacked(suite: str, folder: Path, *packages: str) -> Path:
                 shutil.rmtree(old, ignore_errors=True)
             debs = _fetch(apt_root, suite, packages)
             _unpack(debs, part)
-            (part / "versions").write_text("".join(f"{_named(deb)}\n" for deb in debs))
+            (part / "packages").mkdir()
+            for deb in debs:
+                name, version = _run(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", str(deb)]).split()
+                files = [line.split(maxsplit=5)[5] for line in _run(["dpkg-deb", "--contents", str(deb)]).splitlines()]
+                (part / "packages" / name).write_text("\n".join([version, *files]))
             part.rename(folder)
             shutil.rmtree(apt_root)
     return folder
-
-
-def _named(deb: Path) -> str:
-    return _run(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", str(deb)])
 
 
 def _fetch(apt_root: Path, suite: str, packages: tuple[str, ...]) -> list[Path]:

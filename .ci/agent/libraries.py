@@ -1,8 +1,10 @@
 """The wheels of the agent: fetched once, and unpacked for the self-contained one."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -19,12 +21,16 @@ def fetched(cache: Path, constraints: Path, wheel: Path, *, python: str, machine
     key = hashlib.sha256(constraints.read_bytes() + _metadata(wheel)).hexdigest()[:16]
     folder = cache / f"wheels-{key}" / f"{python}-{machine}"
     if not folder.exists():
-        part = folder.with_name(folder.name + ".part")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
         platforms = [word for name in _PLATFORMS for word in ("--platform", f"{name}_{machine}")]
         options = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *options]
         subprocess.run([*command, "--constraint", constraints, "--dest", part, f"{wheel}[puller]"], check=True)
-        part.rename(folder)
+        try:
+            part.rename(folder)
+        except OSError:  # somebody else, who builds at the same time, was faster
+            shutil.rmtree(part)
     return sorted(path for path in folder.glob("*.whl") if not path.name.startswith("towline-"))
 
 

@@ -11,6 +11,8 @@ from api.services import trust
 from api.services.trust import Trusted
 from api.settings import Settings
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @click.group(help=__doc__)
 def command() -> None:
@@ -38,6 +40,30 @@ def show(config: Path | None, *, note: bool) -> None:
         return
     for key in run(_current(settings)).trust.keys:
         click.echo(key)
+
+
+@command.command()
+@click.option("--withdraw", is_flag=True, help="Believe the earlier keys no more: raises the epoch.")
+@click.option("--root-key", type=_FILE, help="The root key, where it is kept elsewhere than with the other keys.")
+@click.pass_obj
+def rotate(config: Path | None, *, withdraw: bool, root_key: Path | None) -> None:
+    """Make a new publisher's key that signs from now on; hosts follow by the next trust note, signed by the root key.
+
+    The earlier keys stay believed, so what they signed still counts. --withdraw ends that at once, for a key that
+    somebody else may have: every document is issued anew. A backend that runs follows by itself.
+    """
+    settings = settings_of(config)
+    trusted = run(_rotate(settings, withdraw=withdraw, root_key=root_key))
+    click.echo(f"trust version {trusted.trust.version}, epoch {trusted.trust.epoch}, digest {trusted.digest}")
+    click.echo(f"new private key: {settings.keys_folder} (back it up; replicas with copies need it too)", err=True)
+    click.echo("a backend that runs takes it over when it publishes next; else: towline publish --once", err=True)
+
+
+async def _rotate(settings: Settings, *, withdraw: bool, root_key: Path | None) -> Trusted:
+    async with open_engine(settings) as engine:
+        return await trust.rotate(
+            engine, settings.keys_folder, COMMAND, now=utc_now(), withdraw=withdraw, root_key=root_key
+        )
 
 
 async def _init(settings: Settings) -> Trusted:

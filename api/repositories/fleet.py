@@ -31,6 +31,7 @@ _NARROW = (
     host_status.c.accepted_revision,
     host_status.c.applied_revision,
     host_status.c.document_digest,
+    host_status.c.agent_version,
     host_document.c.epoch.label("published_epoch"),
     host_document.c.revision.label("published_revision"),
     host_document.c.digest.label("published_digest"),

@@ -18,7 +18,6 @@ from api.models import (
     host_document,
     host_override,
     publication,
-    trust,
 )
 from api.moments import micros, moment
 from api.publish.bundle import Bundle
@@ -93,11 +92,6 @@ async def published(connection: AsyncConnection) -> dict[HostName, Published]:
         )
         for row in await connection.execute(select(*columns))
     }
-
-
-async def epoch(connection: AsyncConnection) -> int | None:
-    """The era of the newest trust file; None before the first."""
-    return await connection.scalar(select(trust.c.epoch).order_by(trust.c.version.desc()).limit(1))
 
 
 async def last_publication(connection: AsyncConnection) -> Row[*tuple[Any, ...]] | None:

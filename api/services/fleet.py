@@ -55,6 +55,8 @@ class Line(Struct, frozen=True, kw_only=True):
     facts: Facts
     description: str = ""
     labels: dict[str, str] = {}
+    address: str = ""
+    """As the catalogue declares it; empty where it does not."""
     in_catalogue: bool = True
     fresh: bool = False
     """Whether the evidence is young enough; else health and sync are what they were, not what they are."""
@@ -158,6 +160,7 @@ def line_of(
         facts=facts,
         description=entry.description if entry else "",
         labels=entry.labels if entry else {},
+        address=entry.address if entry else "",
         in_catalogue=entry is not None,
         fresh=is_fresh(facts, now),
     )
@@ -218,6 +221,7 @@ def _said(row: Mapping[str, Any], status: Status | None) -> Said | None:
         accepted_revision=row["accepted_revision"],
         applied_revision=row["applied_revision"],
         digest=row["document_digest"],
+        agent_version=row["agent_version"],
         message=loudest(status) if status else "",
     )
 

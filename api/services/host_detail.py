@@ -11,6 +11,7 @@ from api.database import snapshot
 from api.errors import NotFound
 from api.moments import moment
 from api.repositories import fleet as questions
+from api.services.agents import KIND as AGENT
 from api.services.comparing import Compared, compare
 from api.services.fleet import UNREADABLE, Line, line_of, status_in
 from api.services.runs import RunLine, run_lines
@@ -59,6 +60,14 @@ class HostDetail(Struct, frozen=True, kw_only=True):
     def differences(self) -> int:
         """Fields that differ, over all services."""
         return sum(service.differences for service in self.services)
+
+    @property
+    def agent_wanted(self) -> str:
+        """The version of the agent that the document asks for; empty where it asks for none."""
+        services = self.document.services if self.document else ()
+        return next(
+            (service.version for service in services if service.kind == AGENT and service.state != "absent"), ""
+        )
 
     @property
     def drifted(self) -> bool:

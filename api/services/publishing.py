@@ -19,8 +19,10 @@ from api.publish.bundle import BadScript, Bundle, Scripts, make_bundle, merge_sc
 from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_documents
 from api.publish.target import Target
 from api.repositories import catalogue, deliveries, publications
+from api.repositories import trust as notes
 from api.services.delivering import Delivered, deliver
 from api.services.lease import PUBLISHER, Lease, hold
+from api.services.trust import trust_of
 from desired_state.document import Origin
 from desired_state.names import HostName
 from desired_state.note import SigningKey
@@ -107,9 +109,14 @@ class _Look(Struct, frozen=True, kw_only=True):
 
 async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
     change_id, origin = await publications.head(connection)
-    epoch = await publications.epoch(connection)
-    if epoch is None or not publisher.keys:
+    row = await notes.newest(connection)
+    if row is None or not publisher.keys:
         return _Look(settled=Publication(waiting_for="there is no publisher's key yet: towline trust init"))
+    epoch = row.epoch
+    if str(publisher.keys[0].verifier) != trust_of(row).keys[0]:
+        # Keys were rotated, and these are the old ones: hosts would refuse what they sign, or soon will.
+        text = f"the publisher's key here is not the one that trust version {row.version} names: copy the keys folder"
+        return _Look(settled=Publication(waiting_for=text))
     if not change_id:
         return _Look(settled=Publication(waiting_for="there is no catalogue yet: import one, or add a host"))
     own = await catalogue.scripts(connection)

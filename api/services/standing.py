@@ -68,6 +68,8 @@ class Said(Struct, frozen=True, kw_only=True):
     """The revision that was reached last, and verified by looking."""
     digest: str = ""
     """Of the document it holds."""
+    agent_version: str = ""
+    """Of the agent that said all this."""
     message: str = ""
     """Of the condition that speaks loudest; for the sentence only."""
 

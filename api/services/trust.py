@@ -1,17 +1,21 @@
-"""Whom hosts believe: the trust note, made at the first start, and the keys that belong to it."""
+"""Whom hosts believe: the trust note, made at the first start, and the keys that belong to it.
+
+The first publisher's key in a note is the one that signs; those after it are still believed. A rotation puts a new
+one first. `withdraw` leaves the others out and raises the epoch: what they signed, and will sign, counts no more.
+"""
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import key_files
 from api.database import snapshot, transaction
-from api.errors import Misconfigured, NotFound
+from api.errors import Conflict, Invalid, Misconfigured, NotFound
 from api.key_files import Keys
 from api.moments import micros
 from api.principal import Principal
@@ -19,8 +23,11 @@ from api.repositories import trust as notes
 from api.repositories.trust import TrustRow
 from api.services import audit
 from desired_state.names import digest_of
-from desired_state.note import parse_note
-from desired_state.trust import Trust, decode, encode, sign_trust
+from desired_state.note import SigningKey, parse_note
+from desired_state.trust import Trust, TrustRefused, accept_trust, decode, encode, sign_trust
+
+MAX_KEYS = 20
+"""So many publisher's keys are trusted at once: a note stays small, and old keys are withdrawn one day."""
 
 
 class Trusted(Struct, frozen=True, kw_only=True):
@@ -31,6 +38,11 @@ class Trusted(Struct, frozen=True, kw_only=True):
     """Of the note's text: what join tokens pin."""
     keys: Keys
 
+    @property
+    def signs(self) -> bool:
+        """Whether the key here is the one that signs; an older one is believed, and publishes nothing."""
+        return str(self.keys.publisher.verifier) == self.trust.keys[0]
+
 
 async def init(engine: AsyncEngine, folder: Path, base_url: str, by: Principal, *, now: datetime) -> Trusted:
     """The keys and the trust note, made when there are none; the same again on every later call.
@@ -39,7 +51,7 @@ async def init(engine: AsyncEngine, folder: Path, base_url: str, by: Principal, 
     """
     with key_files.only_one(folder):
         row = await newest(engine)
-        keys = key_files.read_keys(folder)
+        keys = _settled(folder, row)
         if row is None:
             name = urlsplit(base_url).hostname or "backend"
             keys = keys or key_files.make_keys(folder, name, secrets.token_bytes(96))
@@ -52,7 +64,73 @@ async def current(engine: AsyncEngine, folder: Path) -> Trusted:
     row = await newest(engine)
     if row is None:
         raise Misconfigured("there is no trust yet; run: towline trust init")
-    return _fitting(row, key_files.read_keys(folder), folder)
+    return _fitting(row, _settled(folder, row), folder)
+
+
+async def rotate(
+    engine: AsyncEngine,
+    folder: Path,
+    by: Principal,
+    *,
+    now: datetime,
+    withdraw: bool = False,
+    root_key: Path | None = None,
+) -> Trusted:
+    """A new publisher's key, and the next trust note, which names it first. Cut off anywhere, it can be called again.
+
+    Raises Misconfigured where the root key is neither in the folder nor in the file `root_key`, Invalid for a root key
+    that hosts do not know, Conflict when another rotates at the same moment.
+    """
+    with key_files.only_one(folder):
+        before = await current(engine, folder)
+        root = key_files.read_signing_key(root_key) if root_key is not None else before.keys.root
+        if root is None:
+            raise Misconfigured(f"the root key is not in {folder}, and nothing else signs trust: give it by --root-key")
+        new = SigningKey.generate(before.keys.publisher.name, secrets.token_bytes(32))
+        row, following = _next(before.trust, new, root, withdraw=withdraw, now=now)
+        key_files.stage_publisher(folder, new)
+        try:
+            async with transaction(engine) as connection:
+                await notes.add(connection, row)
+                detail = {"publisher": following.keys[0], "epoch": str(row.epoch), "withdrawn": str(withdraw).lower()}
+                subject = f"trust/{row.version}"
+                await audit.append(
+                    connection, now=now, actor=by.actor, action="trust.rotated", subject=subject, detail=detail
+                )
+        except IntegrityError as error:
+            raise Conflict("another rotated the keys at the same moment; look with: towline trust show") from error
+        return await current(engine, folder)
+
+
+def _next(before: Trust, new: SigningKey, root: SigningKey, *, withdraw: bool, now: datetime) -> tuple[TrustRow, Trust]:
+    following = structs.replace(
+        before,
+        version=before.version + 1,
+        epoch=before.epoch + (1 if withdraw else 0),
+        keys=(str(new.verifier),) if withdraw else (str(new.verifier), *before.keys),
+        issued_at=now.astimezone(UTC).replace(microsecond=0),
+    )
+    if len(following.keys) > MAX_KEYS:
+        raise Invalid(f"{MAX_KEYS} keys are trusted already; withdraw the old ones: towline trust rotate --withdraw")
+    note = sign_trust(following, (root,))
+    try:
+        accept_trust(before, None, note)  # as every host will
+    except TrustRefused as error:
+        raise Invalid(f"hosts would refuse this trust note: it {error}") from error
+    row = TrustRow(
+        version=following.version,
+        epoch=following.epoch,
+        digest=digest_of(encode(following)),
+        note=note,
+        issued_at_us=micros(now),
+    )
+    return row, following
+
+
+def _settled(folder: Path, row: TrustRow | None) -> Keys | None:
+    if row is not None:
+        key_files.settle_publisher(folder, trust_of(row).keys[0])
+    return key_files.read_keys(folder)
 
 
 async def newest(engine: AsyncEngine) -> TrustRow | None:

@@ -3,11 +3,9 @@
 from puller.doctor.case import Case
 from puller.doctor.finding import Finding, fault, ok, skipped, warning
 from puller.transport.http_client import shown
-from puller.transport.server_date import unverified_skew_s
-from puller.transport.signed_client import clock_skew_s, detail, skew_told
+from puller.transport.server_date import TOLERATED_S, skew_told, unverified_skew_s
+from puller.transport.signed_client import clock_skew_s, detail
 
-TOLERATED_S = 120
-"""A signature is taken for 300 s, and used again for 120."""
 NOTED_S = 10
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 
 from puller.doctor.examination import Examination
-from puller.doctor.finding import NotNow
 from puller.doctor.redaction import redactor
 from puller.doctor.units import HEALING, SERVICE, TIMER, run
 from puller.durable_file import write_file
@@ -59,7 +58,7 @@ def _parts(found: Examination, paths: Paths) -> Iterator[tuple[str, str]]:
     for name, make in parts:
         try:
             yield name, make()
-        except (OSError, NotNow, sqlite3.Error, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - what is broken is what the ticket is about: it is told in its place
             yield name, f"{type(error).__name__}: {error}\n"
 
 

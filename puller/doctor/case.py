@@ -98,13 +98,7 @@ class Case:
         """The database, for reading. Raises NotNow where there is none, sqlite3.Error."""
         if not self.paths.database.exists():
             raise NotNow("there is no database yet: no pass was ever made")
-        try:
-            db = read_store(self.paths.database)
-            db.execute("SELECT count(*) FROM sqlite_master")
-        except sqlite3.OperationalError:
-            # On a read-only file system WAL's index cannot be made; nobody writes there either.
-            uri = f"{self.paths.database.absolute().as_uri()}?mode=ro&immutable=1"
-            db = sqlite3.connect(uri, uri=True, isolation_level=None)
+        db = read_store(self.paths.database)
         try:
             yield db
         finally:

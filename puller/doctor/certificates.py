@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from puller.authorities import none_here
 from puller.doctor.case import DEADLINE_S, Case
 from puller.doctor.deadline import in_time
 from puller.doctor.finding import Finding, NotNow, fault, ok, skipped, warning
@@ -16,7 +17,8 @@ from puller.ports import Stalled
 from puller.transport.http_client import tls_context
 
 SOON = timedelta(days=14)
-EXPIRED, NOT_YET, WRONG_NAME, SELF_SIGNED = 10, 9, 62, 18
+EXPIRED, NOT_YET, SELF_SIGNED = 10, 9, 18
+WRONG_NAME = (62, 64)
 UNKNOWN_ISSUER = (19, 20, 21)
 """X509_V_ERR_* of OpenSSL."""
 
@@ -95,7 +97,7 @@ def _bad(target: Target, error: ssl.SSLCertVerificationError, shown: x509.Certif
         return fault(f"{said}it ended at {ends:%Y-%m-%d %H:%M} UTC, {here}", "renew it, or set this host's clock right")
     if error.verify_code == NOT_YET:
         return fault(f"{said}it begins at {starts:%Y-%m-%d %H:%M} UTC, {here}", "set this host's clock right")
-    if error.verify_code == WRONG_NAME:
+    if error.verify_code in WRONG_NAME:
         names = ", ".join(_names(shown)[:6]) or "no host"
         return fault(f"{said}it is for {names}, not for {target.host}", "use a name of the certificate as the address")
     if error.verify_code == SELF_SIGNED:
@@ -103,7 +105,7 @@ def _bad(target: Target, error: ssl.SSLCertVerificationError, shown: x509.Certif
     if error.verify_code in UNKNOWN_ISSUER:
         among = f"nor by {trusted}" if trusted else "and no `ca_file` is set"
         return fault(
-            f"{said}issued by {issuer}, which is trusted neither by the operating system {among}",
+            f"{said}issued by {issuer}, which is trusted neither by the operating system {among}{none_here()}",
             "name the CA in `ca_file`. A proxy that opens TLS issues certificates of its own: is that its name?",
         )
     return fault(f"{said}{error.verify_message} (issued by {issuer})", "have it put right on the server")

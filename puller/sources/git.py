@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from puller.ports import Fetched, Unavailable, Unchanged
 from puller.sources.git_access import GitAccess
+from puller.sources.importing import import_pygit2
 from puller.sources.published_tree import document_path, trust_path
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class GitSource:
 
         def job() -> "Reading | None":
             # libgit2 costs memory: only a host that has a git source loads it.
+            import_pygit2()
             from puller.sources.git_clone import read_head  # noqa: PLC0415
 
             self._remove_other_clones()

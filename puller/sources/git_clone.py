@@ -11,6 +11,7 @@ import pygit2
 from msgspec import Struct
 from pygit2.enums import ObjectType
 
+from puller.authorities import none_here
 from puller.ports import Stalled, Unavailable
 from puller.sources.git_access import GitAccess
 from puller.sources.git_address import Address, address_of
@@ -158,8 +159,10 @@ def _failure(address: Address, error: Exception) -> Unavailable | Stalled:
     text = " ".join(str(error).split())[:500]
     told = f"git {address.shown}: {text}"
     if isinstance(error, pygit2.CertificateError):
-        what = "known_hosts_file" if address.scheme == "ssh" else "ca_file"
-        return Stalled(f"{told}. The server is not the one that {what} names: check which of the two is right")
+        if address.scheme == "ssh":
+            return Stalled(f"{told}. The server is not the one that known_hosts_file names: check which is right")
+        told += ". Either its CA is not named in ca_file, or it has ended, or this host's clock is wrong"
+        return Stalled(f"{told}{none_here()}")
     if isinstance(error, pygit2.AuthError):
         return Stalled(f"{told}. Give this host's key or password access to the repository")
     if "407" in text:

@@ -7,17 +7,11 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ConfigLevel
 
+from puller.authorities import system_ca_file
 from puller.ports import Stalled
 from puller.sources.git_access import GitAccess, read_named
 from puller.sources.git_address import Address
 from puller.sources.known_hosts import host_keys, lines_for
-
-_CA_FILES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 
 _trusted: set[bytes] = set()
 """Digests of the CA files that libgit2 was given in this process. It can only be given more; each costs 10 ms."""
@@ -61,11 +55,9 @@ def _pin_host_keys(access: GitAccess, address: Address, home: Path) -> None:
 
 def _trust_authorities(access: GitAccess) -> None:
     """pygit2 has loaded OpenSSL's default places when it was imported; here come those that are missing there."""
-    if ssl.get_default_verify_paths().cafile is None:
-        for place in _CA_FILES:
-            if Path(place).is_file():
-                _trust(Path(place))
-                break
+    system = system_ca_file() if ssl.get_default_verify_paths().cafile is None else None
+    if system is not None:
+        _trust(system)
     if access.ca_file is not None:
         _trust(access.ca_file)
 

@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import aiosqlite
 
+from puller import disk
 from puller.single_flight import holder
 from puller.store.schema import migrate
 
@@ -73,9 +74,19 @@ async def open_store(path: Path, *, lock: Path | None = None) -> Store:
 
 def read_store(path: Path) -> sqlite3.Connection:
     """The database as it is, for looking only: works beside a running puller, and with everything else down."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
-    )
+    db = _read_only(path, "mode=ro")
+    try:
+        db.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    except sqlite3.Error as error:
+        db.close()
+        if not isinstance(error, sqlite3.OperationalError) or disk.seen(path.parent) != "read-only":
+            raise
+        return _read_only(path, "immutable=1")  # WAL's index cannot be made there; nobody writes there either
+    return db
+
+
+def _read_only(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
 
 
 def _connect(path: Path, may_change: Callable[[], bool]) -> sqlite3.Connection:

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 import httpx2
 from msgspec import Struct
 
+from puller.authorities import none_here, openssl_has_authorities, system_ca_file
 from puller.ports import Clock, Stalled, Unavailable
+from puller.transport.server_date import clock_hint
 from puller.version import agent_version
 
 MAX_REDIRECTS = 5
@@ -110,6 +112,8 @@ class HttpClient:
                 _refuse_encoding(response, asked)
                 yield response
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+            if _is_out_of_time(error):
+                raise Stalled(f"{asked}: {_cause(error)}. {await clock_hint(url, self._clock)}") from error
             raise failure(asked, error) from error
 
     def unavailable(self, asked: str, answer: Answer | httpx2.Response) -> Unavailable:
@@ -144,6 +148,9 @@ class HttpClient:
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """The operating system's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` obeyed), and those of a private CA."""
     context = httpx2.create_ssl_context()
+    beside = None if openssl_has_authorities() else system_ca_file()
+    if beside is not None:
+        context.load_verify_locations(cafile=beside)
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
@@ -185,11 +192,12 @@ def _lower_names(response: httpx2.Response) -> dict[str, str]:
 
 def failure(asked: str, error: Exception) -> Unavailable | Stalled:
     """What an error of the transport means: a certificate or an address needs a person, the rest may pass."""
-    cause = f"{error}".strip() or type(error).__name__
+    cause = _cause(error)
     if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol)):
         return Stalled(f"{asked}: the address cannot be used: {cause}")
     if "CERTIFICATE_VERIFY_FAILED" in cause:
-        return Stalled(f"{asked}: its certificate is not trusted ({cause}). Name its CA in `ca_file`, or renew it")
+        text = f"{asked}: its certificate is not trusted ({cause}). Name its CA in `ca_file`, or renew it{none_here()}"
+        return Stalled(text)
     if isinstance(error, httpx2.ProxyError):
         if "407" in cause:
             return Stalled(f"{asked}: the proxy refuses our user and password ({cause}). Correct https_proxy")
@@ -197,6 +205,16 @@ def failure(asked: str, error: Exception) -> Unavailable | Stalled:
     if isinstance(error, httpx2.TimeoutException):
         return Unavailable(f"{asked}: no answer in time ({type(error).__name__})")
     return Unavailable(f"{asked}: {cause}")
+
+
+def _cause(error: Exception) -> str:
+    return f"{error}".strip() or type(error).__name__
+
+
+def _is_out_of_time(error: Exception) -> bool:
+    """A certificate that has ended or not begun: by this host's clock, which may be what is wrong."""
+    cause = _cause(error)
+    return "CERTIFICATE_VERIFY_FAILED" in cause and ("expired" in cause or "not yet valid" in cause)
 
 
 async def _read_bounded(response: httpx2.Response, max_bytes: int) -> bytes:

@@ -6,7 +6,6 @@ asks, a GET may be repeated anyway, and checking a known one costs the backend n
 
 import secrets
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import Struct
 from desired_state.request_signature import sign_request
 from puller.ports import Clock, Stalled
 from puller.transport.http_client import Answer, HttpClient, shown
+from puller.transport.server_date import TOLERATED_S, skew_s, skew_told
 
 REUSE_S = 120
 """How long a GET's signature is used again; the backend takes them for 300 s, so clocks may differ by the rest."""
@@ -127,26 +127,14 @@ class SignedClient:
 
     def _clock_hint(self, answer: Answer) -> str:
         skew = clock_skew_s(answer, self._clock)
-        if skew is not None and abs(skew) > 120:
+        if skew is not None and abs(skew) > TOLERATED_S:
             return f": this host's clock is {skew_told(skew)} the backend's. Correct the clock"
         return f": {detail(answer)}. If the host was deleted or enrolled elsewhere, enrol it again"
 
 
 def clock_skew_s(answer: Answer, clock: Clock) -> float | None:
     """By how much this host's wall clock is ahead of the server's, in seconds; None when the answer has no date."""
-    try:
-        return (clock.now() - parsedate_to_datetime(answer.headers.get("date", ""))).total_seconds()
-    except (TypeError, ValueError):
-        return None
-
-
-def skew_told(skew_s: float) -> str:
-    """`2.0 days ahead of`, `40 s behind`: for sentences on this host's clock and another's."""
-    size = abs(skew_s)
-    for length, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if size >= 2 * length:
-            return f"{size / length:.1f} {unit} {'ahead of' if skew_s > 0 else 'behind'}"
-    return f"{size:.0f} s {'ahead of' if skew_s > 0 else 'behind'}"
+    return skew_s(answer.headers.get("date", ""), clock)
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -90,16 +90,20 @@ other_lines() { # other_lines TEXT -> REPLY
   REPLY=$text
 }
 
-# start_alone: the agent in a session of its own, with nothing of the caller's environment.
+# start_alone: the agent in a session of its own, with nothing of the caller's environment. STARTED is its pid.
+STARTED=''
 start_alone() {
   local log=$prefix/log/puller.log
   local -a environ=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "HOME=${HOME:-/}")
   proxy_environment
   mkdir -p "$prefix/log" 2>/dev/null || :
   { : >>"$log"; } 2>/dev/null || log=/dev/null # a full disk shall not keep it from running
-  (cd / && exec env -i "${environ[@]}" setsid -f "$agent/current/bin/towline-puller" --prefix "$prefix" run --unless-running \
-    </dev/null >>"$log" 2>&1 7>&- 8>&- 9>&-)
+  (cd / && exec env -i "${environ[@]}" setsid "$agent/current/bin/towline-puller" --prefix "$prefix" run --unless-running \
+    </dev/null >>"$log" 2>&1 7>&- 8>&- 9>&-) &
+  STARTED=$!
 }
+
+has_started_or_died() { puller_runs || ! start_time_of "$STARTED"; }
 
 proxy_environment() { # adds to environ what etc/proxy.env says, as systemd reads it; nothing in it is code
   local line name value
@@ -118,14 +122,14 @@ proxy_environment() { # adds to environ what etc/proxy.env says, as systemd read
 
 # end_alone: TERM, patience, and only then KILL; each time to a process that was proven right before.
 end_alone() {
-  local pid start
-  local -i end=SECONDS+STOP_PATIENCE_S
+  local pid start said=''
+  local -i began=SECONDS
   puller_runs || return 0
   pid=$PULLER_PID start=$PULLER_START
   signal_process "$pid" "$start" TERM
-  note "waiting up to $STOP_PATIENCE_S s for the agent (pid $pid) to end"
   while start_time_of "$pid" && [[ $REPLY == "$start" ]]; do
-    ((SECONDS < end)) || break
+    ((SECONDS - began < stop_patience_s)) || break
+    [[ -n $said ]] || ((SECONDS - began < 5)) || { said=1 && note "waiting up to $stop_patience_s s for the agent (pid $pid) to end"; }
     sleep 0.2
   done
   if start_time_of "$pid" && [[ $REPLY == "$start" ]]; then

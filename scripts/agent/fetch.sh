@@ -74,7 +74,7 @@ space_for_part() {
 # download -> part: until it is whole. What broke off is gone on with; a server that cannot do that begins anew.
 download() {
   local -i before now most=0 pause=1 without=0
-  local code said='' CA_FILE=${OPTIONS[ca-file]-}
+  local code said='' first='' CA_FILE=${OPTIONS[ca-file]-}
   while :; do
     before=$(part_bytes) code=0
     [[ $size == 0 || $before -lt $size ]] || { unlink "$part" && before=0; } # it is not the archive: that was looked at
@@ -83,7 +83,10 @@ download() {
     ((size == 0 || now <= size)) || { unlink "$part" && REPLY="REFUSED: sends more than the $size bytes that the token names" && return 1; }
     ((code)) || return 0
     ((now)) || [[ ! -e $part ]] || unlink "$part" # wget makes it before it asks
-    if is_about_certificates "$said" && [[ -n $CA_FILE ]]; then CA_FILE='' && continue; fi
+    if is_about_certificates "$said"; then
+      if [[ -n $CA_FILE ]]; then CA_FILE='' first=$said && continue; fi # one that the system's vouch for will do
+      said=${first:-$said}
+    fi
     another_try_helps || return 1
     if ((now > most)); then most=$now pause=1 without=0; else without+=1; fi
     if ((without >= FETCH_TRIES)); then
@@ -102,12 +105,12 @@ part_bytes() { stat -c %s "$part" 2>/dev/null || echo 0; }
 # another_try_helps: with `code` and what was `said`; else REPLY says why not.
 another_try_helps() {
   case $code:$said in
-    *'annot resume'* | *'efusing to truncate'* | *' 416'*) unlink "$part" 2>/dev/null || : ;; # no ranges there: from the start
-    *' 404'*) REPLY='has no such file (404)' && return 1 ;;
+    *'annot resume'* | *'efusing to truncate'* | *' 416' | *' 416'[!0-9]*) unlink "$part" 2>/dev/null || : ;; # no ranges there: from the start
+    22:*' 404' | 22:*' 404'[!0-9]* | 8:*' 404' | 8:*' 404'[!0-9]*) REPLY='has no such file (404)' && return 1 ;;
     22:*' 5'[0-9][0-9]* | 8:*' 5'[0-9][0-9]* | 22:*' 429'* | 8:*' 429'*) ;;
     22:* | 8:*) REPLY="will not give it: $(last_line "$said")" && return 1 ;;
     23:* | *'ailure writing'* | *'No space'*) REPLY="cannot be written to $part: is the disk full?" && return 1 ;;
-    60:* | 77:* | *407* | 5:*ertificate*) explain_web "$url" "$said" && return 1 ;;
+    60:* | 77:* | *' 407' | *' 407'[!0-9]* | *'roxy Authentication'* | 5:*ertificate*) explain_web "$url" "$said" && return 1 ;;
   esac
 }
 

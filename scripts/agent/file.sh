@@ -35,13 +35,21 @@ remove_below() {
 # take_lock SECONDS [TEXT]: one command at a time works on this prefix. Who waits says who works; false when the time is
 # over. Descriptor 7 holds it until this process ends: what outlives us is started with 7>&-.
 take_lock() {
+  local -i end=SECONDS+$1
+  local text=${2-}
+  until lock_is_ours; do
+    [[ -z $text ]] || note "$text$(holder_of_lock)"
+    text=''
+    ((SECONDS < end)) && flock -w "$((end - SECONDS))" 7 || return 1 # and then look whether that file is still the lock
+    exec 7>&-
+  done
+  printf '%s %s\n' "$$" "${command-}" >"$agent/lock" 2>/dev/null || : # words only; a full disk is no reason
+}
+
+lock_is_ours() { # an uninstall, or an install that was refused, takes the file away: then the next one is the lock
   (umask 022 && mkdir -p "$agent") 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
   { exec 7>>"$agent/lock"; } 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
-  if ! flock -n 7; then
-    [[ -z ${2-} ]] || note "$2$(holder_of_lock)"
-    flock -w "$1" 7 || return 1
-  fi
-  printf '%s %s\n' "$$" "${command-}" >"$agent/lock" 2>/dev/null || : # words only; a full disk is no reason
+  flock -n 7 && [[ $agent/lock -ef /proc/self/fd/7 ]]
 }
 
 holder_of_lock() {

@@ -83,14 +83,14 @@ keep_alive() {
 }
 
 start_again() {
-  local whole
-  release_of current
-  if [[ ! -e $agent/trial ]] && ! release_is_whole "$REPLY" && whole=$(a_whole_release); then
-    ! switch_surely current "$whole" || healed "the release $REPLY is damaged: back to $whole"
-    release_of current
+  local due whole
+  release_of current && due=$REPLY
+  if [[ ! -e $agent/trial ]] && ! release_is_whole "$due" && whole=$(a_whole_release) && switch_surely current "$whole"; then
+    healed "the release $due is damaged: back to $whole"
+    due=$whole
   fi
   if puller_start; then
-    healed "the agent did not run: started ($REPLY)"
+    healed "the agent did not run: started ($due)"
   else
     healed "the agent does not start: $(last_words_of_agent)"
   fi
@@ -131,7 +131,7 @@ puller_start() {
       ;;
     *)
       start_alone
-      wait_quietly 20 puller_runs
+      wait_quietly 20 has_started_or_died && puller_runs
       ;;
   esac
 }

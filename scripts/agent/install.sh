@@ -2,12 +2,12 @@
 # install.sh: the command install. Each stage looks whether it is done already, so it may be cut off anywhere and given
 # again: after power loss, over half an install, over another version, from two shells at once.
 
-RELEASE_VERSION=''
+RELEASE_VERSION='' RESTART='' WHY=''
 readonly LOCK_WAIT_S=900 SERVING_WAIT_S=90 PASS_WAIT_S=600 BY_HAND_TRIAL_S=1200
 
 hand_install() {
-  local id before='' changed=0
-  trap end_download EXIT
+  local id before=''
+  trap 'end_install "$?"' EXIT
   proxies_known
   if take_token; then
     read_token
@@ -20,7 +20,9 @@ hand_install() {
     fail "$FAILED" "another agentctl.sh has been at work for $((LOCK_WAIT_S / 60)) minutes$(holder_of_lock)"
   make_top_folders
   the_release && id=$REPLY
+  CHANGED=0
   keep_proxies
+  ((CHANGED == 0)) || RESTART=1
   enrol
   ! release_of current || before=$REPLY
   remove_below agent/stopped
@@ -33,8 +35,9 @@ hand_install() {
 
 # known_host: without a token, what is enrolled here already is put right from what is here.
 known_host() {
-  is_enrolled && release_of current ||
-    fail "$BAD_ARGUMENTS" 'there is no join token on standard input: `towline host invite NAME` prints one'
+  if ! is_enrolled || ! release_of current; then
+    fail "$BAD_ARGUMENTS" 'there is no join token on standard input: towline host invite NAME prints one'
+  fi
   note 'No join token: putting right the install that is here'
   WHO=([agent_digest]='' [expires_at]=2999-01-01T00:00:00Z)
   setting host && WHO[host]=$REPLY
@@ -60,6 +63,7 @@ the_release() {
     archive=$REPLY
     note 'Unpacking it'
     unpack_release "$archive" "${WHO[agent_digest]}"
+    RESTART=1
   fi
   id=$REPLY
   value_of version "$agent/releases/$id/release" && RELEASE_VERSION=$REPLY
@@ -71,84 +75,69 @@ the_release() {
 
 # enrol: keeps who this host is, where it is somebody already. The token goes through a pipe and nowhere else.
 enrol() {
-  local -a options=(--token-file - ${ENROL_OPTIONS[@]+"${ENROL_OPTIONS[@]}"})
-  if [[ -z ${OPTIONS[force]-} ]] && is_enrolled; then
+  local -a options=(--token-file - --metrics-dir "$prefix/metrics" ${ENROL_OPTIONS[@]+"${ENROL_OPTIONS[@]}"})
+  if ! enrols; then
     note "This host is enrolled already, as $(host_name)"
     return
   fi
-  [[ -z ${OPTIONS[force]-} ]] || { options+=(--force) && puller_stop; }
+  [[ -z ${OPTIONS[force]-} ]] || { options+=(--force) RESTART=1 && puller_stop; }
   if [[ -n ${OPTIONS[ca-file]-} ]]; then
     put "$prefix/etc/ca.pem" 0644 <"${OPTIONS[ca-file]}"
     options+=(--ca-file "$prefix/etc/ca.pem")
   fi
-  [[ -e $prefix/etc/puller.toml ]] || first_settings
   note "Making this host known to the backend as ${WHO[host]}"
   "$agent/releases/$id/bin/towline-puller" --prefix "$prefix" enroll "${options[@]}" < <(printf '%s\n' "$TOKEN") >&2 7>&- ||
     fail "$FAILED" 'the backend did not take this host; see above. With a used token: invite the host again. Nothing runs; what was downloaded is kept'
   TOKEN=''
 }
 
-first_settings() {
-  local text=${prefix//\\/\\\\}
-  text=${text//\"/\\\"}
-  put "$prefix/etc/puller.toml" 0644 <<<"metrics_dir = \"$text/metrics\""$'\n'"artifact_dirs = [\"$text/incoming\"]"
-}
-
-# first_or_same: nothing ran before, or the same release does: put right what keeps it, and let it run.
+# first_or_same: nothing ran before, or the same release does: put right what keeps it, and let it run. What runs already
+# as it should is not disturbed.
 first_or_same() {
   switch_release current "$id"
   release_of good || switch_release good "$id"
   keep_install
-  changed=$REPLY
   link_command
-  installed_facts
-  note 'Starting it, and waiting for its first pass'
-  if ((changed)); then puller_restart; else puller_start; fi || : # whether it runs is looked at next
-  wait_serving "$SERVING_WAIT_S" || fail "$FAILED" "the agent does not serve after $SERVING_WAIT_S s${REPLY:+: $REPLY}. It is kept trying; look again with check_status"
-  wait_first_pass "$PASS_WAIT_S" || fail "$FAILED" "the agent serves, and made no pass within $PASS_WAIT_S s${REPLY:+: $REPLY}. It is kept trying; look again with check_status"
+  if puller_runs && [[ $PULLER_RELEASE == "$id" && -z $RESTART ]] && ! unit_is_newer; then
+    note 'It runs already'
+  elif [[ -n $PULLER_PID ]]; then
+    puller_restart || : # whether it runs is looked at next
+  else
+    puller_start || :
+  fi
+  proves_well || fail "$FAILED" "$WHY. It is kept trying: look again with check_status"
   switch_release good "$id"
-  remove_below agent/trial
+  end_trial
 }
 
 # another_version: as an upgrade by the document: on trial until it made a pass. Should this command be cut off meanwhile,
 # self_healing goes on with the trial; else the person sees how it ends.
 another_version() {
-  note "Going over from $before to $id, and waiting for its first pass"
-  release_of good || switch_release good "$before"
-  trial_file
-  switch_release current "$id"
+  note "Going over from $before to $id"
+  begin_trial "$id" "$BY_HAND_TRIAL_S" || fail "$FAILED" "$agent cannot be written: is the disk full?"
   keep_install
   link_command
-  installed_facts
   puller_restart || :
-  if wait_serving "$SERVING_WAIT_S" && wait_first_pass "$PASS_WAIT_S"; then
+  if proves_well; then
     switch_release good "$id"
-    remove_below agent/trial
+    end_trial
     return
   fi
-  local -r why=${REPLY:-it does not serve}
-  note "The release $id does not do: $why. Going back to $before"
+  note "The release $id does not do: $WHY. Going back to $before"
   switch_release current "$before"
+  end_trial
   keep_install
-  installed_facts
-  remove_below agent/trial
-  puller_restart || :
-  wait_serving "$SERVING_WAIT_S" || note "The release $before does not serve either${REPLY:+: $REPLY}"
-  fail "$FAILED" "the release $id was undone: $why. $before runs again"
+  { puller_restart && wait_serving "$SERVING_WAIT_S"; } || note "The release $before does not serve either: $(last_words_of_agent)"
+  fail "$FAILED" "the release $id was undone: $WHY. $before runs again"
 }
 
-trial_file() {
-  local uptime boot
-  read -r uptime _ </proc/uptime
-  read -r boot </proc/sys/kernel/random/boot_id
-  put "$agent/trial" <<<"release=$id"$'\n'"from=$before"$'\n'"boot_id=$boot"$'\n'"uptime_s=${uptime%.*}"$'\n'"timeout_s=$BY_HAND_TRIAL_S"
-}
-
-installed_facts() {
-  local running version=''
-  release_of current && running=$REPLY
-  value_of version "$agent/releases/$running/release" && version=$REPLY
-  put "$agent/installed" 0644 <<<"mode=$mode"$'\n'"version=$version"$'\n'"release=$running"
+# proves_well: it serves, is the release that shall run, and made a pass, whose outcome is printed. Else WHY.
+proves_well() {
+  wait_serving "$SERVING_WAIT_S" || { WHY="the agent does not serve after $SERVING_WAIT_S s: $(last_words_of_agent)" && return 1; }
+  WHY="another release serves: ${ALIVE[release]-}"
+  [[ ${ALIVE[release]-} == "$id" ]] || return 1
+  WHY="it made no pass within $PASS_WAIT_S s: $(last_words_of_agent)"
+  wait_first_pass "$PASS_WAIT_S"
 }
 
 # link_command: `towline-puller` for whoever looks around on the host; only where it can mean nothing else.
@@ -161,4 +150,15 @@ link_command() {
   ln -sfn "$agent/current/bin/towline-puller" "$COMMAND_LINK"
 }
 
-end_download() { [[ -z $DOWNLOADING ]] || kill "$DOWNLOADING" 2>/dev/null || :; }
+# end_install CODE: however it ends. What was refused is not kept, and where nothing came to be nothing is left; what
+# broke off is kept for the next time.
+end_install() {
+  local name
+  [[ -z $DOWNLOADING ]] || kill "$DOWNLOADING" 2>/dev/null || :
+  (($1 != DOCUMENT_WRONG)) || [[ ! -d $agent/parts ]] || remove_below agent/parts
+  for name in parts refused releases; do rmdir -- "$agent/$name" 2>/dev/null || :; done
+  [[ ! -d $agent/releases && ! -d $agent/parts && -e $agent/lock && -e /proc/self/fd/7 ]] || return 0
+  ! is_enrolled || return 0
+  unlink "$agent/lock"
+  for name in "$agent" "$prefix"/{incoming,metrics,etc} "$prefix"; do rmdir -- "$name" 2>/dev/null || :; done
+}

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # judge.sh: everything that an install needs, judged before anything is changed; all that is missing is said at once.
 
-readonly MEMORY_KIB=131072      # what the agent and one step need, with room
-readonly SPARE_KIB=65536        # for state, bundles and logs, beside the release
-readonly UNPACKED_TIMES=4       # a release against its archive
-readonly UNKNOWN_KIB=40960      # an archive whose size the token does not name
+readonly MEMORY_KIB=131072 # what the agent and one step need, with room
+readonly SPARE_KIB=65536   # for state, bundles and logs, beside the release
+readonly UNPACKED_TIMES=4  # a release against its archive
+readonly UNKNOWN_KIB=40960 # an archive whose size the token does not name
 readonly RELEASE_INODES=4000
 
 judge() {
@@ -16,6 +16,7 @@ judge() {
   judge_method
   judge_keeper
   judge_identity
+  judge_runner
   judge_proxies
   judge_backend
   judge_git
@@ -26,7 +27,7 @@ judge() {
 readonly TOOLS='
 tar tar tar | gzip gzip gzip | sha256sum coreutils coreutils | base64 coreutils coreutils | sync coreutils coreutils
 stat coreutils coreutils | df coreutils coreutils | mv coreutils coreutils | readlink coreutils coreutils | date coreutils coreutils
-mktemp coreutils coreutils | timeout coreutils coreutils | head coreutils coreutils | tr coreutils coreutils | sed sed sed
+mktemp coreutils coreutils | timeout coreutils coreutils | head coreutils coreutils | tr coreutils coreutils | sed sed sed | xargs findutils findutils
 flock util-linux util-linux | setsid util-linux util-linux | find findutils findutils | cmp diffutils diffutils
 '
 judge_tools() {
@@ -50,14 +51,15 @@ judge_machine() {
   local release name kib rest
   local -i memory=0
   release=$(uname -r)
-  [[ $release =~ ^([0-9]+)\.([0-9]+) ]] && ((BASH_REMATCH[1] * 100 + BASH_REMATCH[2] >= 302)) ||
+  if [[ ! $release =~ ^([0-9]+)\.([0-9]+) ]] || ((BASH_REMATCH[1] * 100 + BASH_REMATCH[2] < 302)); then
     problem "the kernel is $release; it must be 3.2 or newer"
+  fi
   while read -r name kib rest; do
     case $name in
       MemAvailable:) memory=$kib && break ;;
       MemFree: | Buffers: | Cached:) ((memory += kib)) || : ;; # before Linux 3.14
     esac
-  done <"${MEMINFO:-/proc/meminfo}"
+  done </proc/meminfo
   ((memory >= MEMORY_KIB)) || problem "$((memory / 1024)) MiB of memory are available; $((MEMORY_KIB / 1024)) MiB are needed"
 }
 
@@ -93,12 +95,12 @@ nearest() { # nearest PATH -> REPLY: itself or the nearest folder above it that 
 }
 
 mount_options() { # mount_options PATH -> REPLY: those of the file system that it lies on
-  local point device where kind options rest
+  local point where options
   point=$(stat -c %m -- "$1") || point=/
   point=${point// /\\040} REPLY=''
-  while read -r device where kind options rest; do
+  while read -r _ where _ options _; do
     [[ $where != "$point" ]] || REPLY=$options # the last one lies on top
-  done <"${MOUNTS:-/proc/self/mounts}"
+  done </proc/self/mounts
 }
 
 free_kib() { free_of avail "$1"; }
@@ -113,9 +115,10 @@ free_of() { # free_of COLUMN PATH -> REPLY
 }
 
 need_kib() { # -> REPLY: what is still to be written
-  local -i size=$((${WHO[agent_size]:-$((UNKNOWN_KIB * 1024))} / 1024 + 1))
-  REPLY=$SPARE_KIB
-  release_with "${WHO[agent_digest]-}" || ((REPLY += size * (UNPACKED_TIMES + 1)))
+  local -i size need
+  ((need = SPARE_KIB, size = ${WHO[agent_size]:-$((UNKNOWN_KIB * 1024))} / 1024 + 1))
+  release_with "${WHO[agent_digest]-}" || ((need += size * (UNPACKED_TIMES + 1)))
+  REPLY=$need
 }
 
 # judge_method: self-contained runs on any x86_64; wheels want a Python of this host.
@@ -138,11 +141,27 @@ find_python() { # -> REPLY: a Python that is new enough and can make virtual env
   return 1
 }
 
-judge_keeper() { find_mode || problem "${REPLY:-nothing here can keep the agent alive: neither systemd nor cron runs}"; }
+# judge_keeper: who will keep the agent alive, and that he can.
+judge_keeper() {
+  local units
+  find_mode || problem "$REPLY (Debian, Ubuntu: cron; RHEL family: cronie; where another supervisor runs \`towline-puller run\`, write the word none into $prefix/keeper)"
+  [[ $mode == systemd ]] || return 0
+  nearest /etc/systemd/system && units=$REPLY
+  mount_options "$units"
+  [[ ,$REPLY, != *,ro,* ]] || problem "$units is mounted read-only: the units of the agent go there"
+}
+
+judge_runner() { # somebody else's puller below this prefix; ours is known also where its release was removed
+  local words=''
+  if puller_runs || [[ -z $HOLDER ]]; then return 0; fi
+  { IFS= read -r -d '' -n 65536 words < <(tr '\0' '\n' <"/proc/$HOLDER/cmdline"); } 2>/dev/null || :
+  [[ $'\n'$words == *$'\n'"$(readlink -m -- "$agent")/releases/"* ]] ||
+    problem "another towline-puller (pid $HOLDER) works below $prefix, and agentctl.sh did not install it: stop it first, and whatever starts it"
+}
 
 judge_identity() {
-  if [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled; then return 0; fi
   local host
+  ! enrols || return 0
   ! is_enrolled "${WHO[host]}" "${WHO[backend_url]}" || return 0
   setting host && host=$REPLY
   setting backend_url || :
@@ -157,13 +176,15 @@ judge_proxies() {
   done
 }
 
-# judge_backend: answers, and agrees about the time. Where it cannot be reached the token's expiry is judged by our clock.
+# judge_backend: answers, and agrees about the time. Where it cannot be reached the token's expiry is judged by our clock,
+# and what is here already may be put right without it.
 judge_backend() {
   local now
   now=$(date +%s)
   has curl || has wget || return 0
   if ! ask_web "${WHO[backend_url]}/healthz"; then
-    problem "the backend ${WHO[backend_url]}: $REPLY"
+    local -r why="the backend ${WHO[backend_url]}: $REPLY"
+    if needs_backend; then problem "$why"; else note "$why. It is not needed now"; fi
   elif ((STATUS != 200)); then
     problem "the backend ${WHO[backend_url]}: answers $STATUS to /healthz: is it the backend, and is it well?"
   elif [[ -n $DATE ]]; then
@@ -172,9 +193,18 @@ judge_backend() {
   fi
   token_left "$now"
   # It is for enrolling: a host that is enrolled already may be repaired with the token of then.
-  if ((REPLY <= 0)) && { [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled; }; then
-    problem "the join token expired at ${WHO[expires_at]}: invite the host again"
+  ((REPLY > 0)) || ! enrols || problem "the join token expired at ${WHO[expires_at]}: invite the host again"
+}
+
+enrols() { [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled; }
+needs_backend() { # not where nothing has to be asked for
+  ! enrols || return 0
+  if [[ -n ${WHO[agent_digest]-} ]]; then
+    release_with "${WHO[agent_digest]}" || return 0
+  else
+    release_of current || return 0
   fi
+  return 1
 }
 
 # judge_git: when documents are to come from git.

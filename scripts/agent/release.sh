@@ -38,10 +38,12 @@ release_with() {
 lay_release() {
   local id odd
   LAYING=$DOCUMENT_WRONG
-  gzip -dc -- "$archive" 2>/dev/null | head -c "$RELEASE_MAX_BYTES" |
-    tar -xf - -C "$new" --no-same-owner --no-same-permissions 2>"$new/.said" ||
-    { LAYING=$FAILED && REPLY="the archive cannot be unpacked below $agent: $(last_line "$(<"$new/.said")")" && return 1; }
-  unlink "$new/.said"
+  odd=$(gzip -dc -- "$archive" 2>/dev/null | head -c "$RELEASE_MAX_BYTES" |
+    tar -xf - -C "$new" --no-same-owner --no-same-permissions 2>&1 | head -c 4096) ||
+    {
+      [[ $odd != *'No space'* && $odd != *'Wrote only'* ]] || odd='the disk is full'
+      LAYING=$FAILED REPLY="the archive cannot be unpacked below $agent: ${odd%%$'\n'*}" && return 1
+    }
   odd=$(find "$new" ! -type f ! -type d -print -quit) # the same question once more, of what really is there
   [[ -z $odd ]] || { REPLY="the archive is refused: it laid ${odd#"$new"/}, which is neither file nor folder" && return 1; }
   release_fits || return 1
@@ -50,10 +52,11 @@ lay_release() {
   chmod 0755 "$new/bin/towline-puller" "$new/ctl/agentctl.sh"
   [[ ${RELEASE[built_with]} != wheels ]] || make_venv || return 1
   LAYING=$FAILED
-  (cd "$new" && find . -path ./venv -prune -o -type f ! -name .sums -print0 | xargs -0 sha256sum -- >.sums) &&
-    sync -f "$new" || { REPLY="cannot be written below $agent: is the disk full?" && return 1; }
+  odd=$(cd "$new" && find . -path ./venv -prune -o -type f -print0 | xargs -0 sha256sum --) || return 1
+  { printf '%s\n' "$odd" >"$new/.sums" && sync -f "$new"; } ||
+    { REPLY="cannot be written below $agent: is the disk full?" && return 1; }
   if [[ -e $agent/releases/$id ]]; then mv -T "$agent/releases/$id" "$agent/releases/.old-$id"; fi # damaged: found so above
-  mv -T "$new" "$agent/releases/$id" && sync "$agent/releases" || { REPLY="cannot be put in place below $agent" && return 1; }
+  { mv -T "$new" "$agent/releases/$id" && sync "$agent/releases"; } || { REPLY="cannot be put in place below $agent" && return 1; }
   sweep_unfinished
   REPLY=$id
 }

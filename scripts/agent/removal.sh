@@ -7,6 +7,7 @@ readonly STEP_PATIENCE_S=120
 hand_uninstall() {
   cd /
   if nothing_is_here; then
+    [[ ! -d $prefix ]] || rmdir -- "$prefix" 2>/dev/null || : # the last word of a removal that was cut off
     say "nothing to do: nothing of the agent is below $prefix"
     return 0
   fi

@@ -26,7 +26,7 @@ take_token() {
 
 # read_token: TOKEN into WHO. Strict: what is cut off or changed on its way is refused, and never shown.
 read_token() {
-  local text json padded field name
+  local text json padded
   local -r again='invite the host again, or copy the whole line'
   [[ $TOKEN == "$TOKEN_START"* && ${#TOKEN} -le $TOKEN_BYTES ]] ||
     fail "$BAD_ARGUMENTS" "this is not a join token; one starts with $TOKEN_START"

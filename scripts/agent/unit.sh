@@ -2,7 +2,7 @@
 # unit.sh: who keeps the agent (systemd, a user's systemd, cron), and its units.
 
 readonly PULLER_UNIT=towline-puller.service HEALING_UNIT=towline-self-healing.service HEALING_TIMER=towline-self-healing.timer
-readonly STOP_PATIENCE_S=30 # an orderly end takes 3 s; what still hangs then is killed
+stop_patience_s=30 # an orderly end takes 3 s; what still hangs then is killed
 
 # find_mode: sets mode. systemd only where unit names cannot collide: for /opt/towline as root, and for a user's own
 # prefix where that user's manager outlives the session. The file <prefix>/keeper overrules: root, user, plain (cron) or
@@ -63,7 +63,7 @@ puller_unit_text() {
   printf '%s\n' 'StartLimitIntervalSec=0' "ConditionPathExists=!${agent//%/%%}/stopped" '' \
     '[Service]' 'Type=notify' 'NotifyAccess=main' "ExecStart=$program --prefix $below run" \
     "EnvironmentFile=-${prefix//%/%%}/etc/proxy.env" 'WatchdogSec=120' 'Restart=always' 'RestartSec=5' \
-    'TimeoutStartSec=90' "TimeoutStopSec=$STOP_PATIENCE_S" 'OOMPolicy=continue' \
+    'TimeoutStartSec=90' "TimeoutStopSec=$stop_patience_s" 'OOMPolicy=continue' \
     '# A step that runs, and a service in its own session, are not stopped with the agent.' 'KillMode=process' \
     'Slice=towline-agent.slice'
   hardening
@@ -71,14 +71,16 @@ puller_unit_text() {
   printf '%s\n' '' '[Install]' "WantedBy=$target"
 }
 
-# hardening: what no step ever needs. docs/agent.md says why the rest stays open.
+# hardening: what no step ever needs. docs/agent.md says why the rest stays open. Not ProtectControlGroups= nor
+# ProtectKernelTunables=: in a container of systemd-nspawn they show, until systemd 252, the boot id of the machine
+# below, so that no process that was written down in this boot would be known again.
 hardening() {
   printf '%s\n' '' 'UMask=0077' 'NoNewPrivileges=yes' 'LockPersonality=yes' 'RestrictRealtime=yes' \
     'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK' 'SystemCallArchitectures=native'
   [[ $mode != user ]] || return 0
   printf '%s\n' 'ProtectSystem=yes' 'ProtectHome=read-only' \
     "ReadWritePaths=\"${prefix//%/%%}\"" 'PrivateDevices=yes' 'ProtectClock=yes' 'ProtectHostname=yes' \
-    'ProtectKernelLogs=yes' 'ProtectKernelModules=yes' 'ProtectControlGroups=yes' 'RestrictNamespaces=yes' \
+    'ProtectKernelLogs=yes' 'ProtectKernelModules=yes' 'RestrictNamespaces=yes' \
     'RestrictSUIDSGID=yes' 'KeyringMode=private' 'SystemCallErrorNumber=EPERM' \
     'SystemCallFilter=~@clock @cpu-emulation @debug @module @mount @obsolete @raw-io @reboot @swap' \
     "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID\

@@ -21,14 +21,13 @@ has() { command -v -- "$1" >/dev/null; }
 declare -i STATUS=0
 DATE=''
 ask_web() {
-  local said='' line code=0 CA_FILE=''
+  local said line code=0 CA_FILE=${OPTIONS[ca-file]-}
   STATUS=0 DATE=''
-  for CA_FILE in "${OPTIONS[ca-file]-}" ''; do
-    code=0
-    said=$(web_headers "$@" 2>&1) || code=$?
-    # A certificate that the private CAs do not vouch for may be one that the system's do.
-    ! is_about_certificates "$said" || [[ -z $CA_FILE ]] && break
-  done
+  said=$(web_headers "$@" 2>&1) || code=$?
+  if [[ -n $CA_FILE ]] && is_about_certificates "$said"; then # one that the system's vouch for will do
+    CA_FILE=''
+    ! line=$(web_headers "$@" 2>&1) || code=0 said=$line
+  fi
   while IFS= read -r line; do
     line=${line%$'\r'}
     # The last answer counts: before it there may be a redirect, or the proxy's own.
@@ -61,22 +60,25 @@ explain_web() {
   proxy_of "$url" && proxy=$REPLY || proxy=''
   local -r through=${proxy:+ through the proxy $proxy}
   case $said in
-    *407*) REPLY="the proxy $proxy wants a user and a password (407), or refuses those it got: https_proxy=http://USER:PASSWORD@…, percent-encoded" ;;
+    *' 407' | *' 407'[!0-9]* | *'roxy Authentication'*) REPLY="the proxy $proxy wants a user and a password (407), or refuses those it got: https_proxy=http://USER:PASSWORD@…, percent-encoded" ;;
     *'not yet valid'* | *'not yet activated'* | *'has expired'* | *'is expired'*) REPLY="$host: TLS: its certificate is not valid at the time that this host's clock shows ($(date -u +'%Y-%m-%d %H:%M UTC'))" && about_clock "$url" ;;
     *'esolve proxy'*) REPLY="the name of the proxy $proxy cannot be resolved" ;;
     *'ould not resolve'* | *'unable to resolve'* | *'Name or service'*) REPLY="the name ${host%:*} cannot be resolved: look at /etc/resolv.conf, or is a proxy to be set (https_proxy)?" ;;
     *'CONNECT tunnel failed'* | *'from proxy after CONNECT'* | *'roxy tunneling failed'*) REPLY="the proxy $proxy will not connect to $host: $(last_line "$said")" ;;
-    *refused* | *'ouldn'\''t connect'* | *'onnect to server'* | *'No route'* | *unreachable*) REPLY="nothing can be reached at ${proxy:-$host} (TCP)${proxy:+, the proxy}: $(last_line "$said")" ;;
-    *'imed out'* | *timeout*) REPLY="no answer from $host$through in time: a firewall, or is a proxy to be set (https_proxy)?" ;;
+    *'imed out'* | *[Tt]imeout*) REPLY="no answer from $host$through in time: a firewall, or is a proxy to be set (https_proxy)?" ;;
+    *refused* | *'onnect to'* | *'No route'* | *unreachable*) REPLY="nothing can be reached at ${proxy:-$host} (TCP)${proxy:+, the proxy}: $(last_line "$said")" ;;
     *[Cc]ertificate* | *'local issuer'*) REPLY="$host: TLS: its certificate is not vouched for by anyone this host trusts (a private CA: --ca-file; or somebody stands between): $(last_line "$said")" ;;
-    *SSL* | *TLS* | *GnuTLS*) REPLY="$host: the TLS handshake fails$through: $(last_line "$said")" ;;
+    *SSL* | *TLS*) REPLY="$host: the TLS handshake fails$through: $(last_line "$said")" ;;
     *) REPLY="$host: no proper answer over HTTP$through: $(last_line "$said")" ;;
   esac
 }
 
-last_line() {
+last_line() { # last_line TEXT: that, or the one where curl and wget say what is wrong
   local line found=''
-  while IFS= read -r line; do [[ -z ${line//[[:space:]]/} ]] || found=$line; done <<<"$1"
+  while IFS= read -r line; do
+    [[ -z ${line//[[:space:]]/} ]] || found=$line
+    [[ ! $line =~ ^(curl: \(|ERROR|wget: ) ]] || break
+  done <<<"$1"
   printf '%s' "${found:0:300}"
 }
 
@@ -117,7 +119,9 @@ proxy_of() {
   REPLY=''
   case $1 in https:*) proxy=${https_proxy:-${HTTPS_PROXY:-${all_proxy:-${ALL_PROXY-}}}} ;; *) proxy=${http_proxy:-${all_proxy:-${ALL_PROXY-}}} ;; esac
   [[ -n $proxy ]] || return 1
-  for name in $(tr ', ' '\n\n' <<<"${no_proxy:-${NO_PROXY-}}"); do
+  local -a names
+  IFS=', ' read -ra names <<<"${no_proxy:-${NO_PROXY-}}"
+  for name in ${names[@]+"${names[@]}"}; do
     name=${name#\*} name=${name#.}
     [[ -n $name ]] || return 1
     [[ $host != "$name" && $host != *."$name" ]] || return 1

@@ -83,3 +83,16 @@ salt() {
   fi
   read -r REPLY <"$run/salt"
 }
+
+# blank_salt -> REPLY: the salt in blanks and tabs, for files that have no comments and whose reader takes white space
+# off the end.
+blank_salt() {
+  local digit bits=''
+  local -i number bit
+  salt
+  while IFS= read -r -N 1 digit; do
+    number=$((16#$digit))
+    for bit in 8 4 2 1; do if ((number & bit)); then bits+=$'\t'; else bits+=' '; fi; done
+  done < <(printf '%s' "$REPLY")
+  REPLY=$bits
+}

@@ -67,6 +67,18 @@ version_of() {
   version_fits "$REPLY"
 }
 
+# install_program ROLE WORD...: the install of a kind with one program, which `program FOLDER` finds and which tells its
+# version when WORD... are said to it.
+install_program() {
+  place_package "$1"
+  local -r folder=$REPLY
+  program "$folder"
+  version_of "$REPLY" "${@:2}"
+  local -r version=$REPLY
+  use_package current "$folder"
+  installed_as "$version"
+}
+
 # package_of ROLE: sets file, name (of the folder), version and digest of the caller; false when there is none.
 package_of() {
   local part="TOWLINE_PACKAGE_$1"

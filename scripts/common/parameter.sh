@@ -53,20 +53,6 @@ to_seconds() { # to_seconds DURATION -> REPLY
   REPLY=$((10#${BASH_REMATCH[1]} * factor))
 }
 
-# options_fit NAME PATTERN: a text parameter with an option a line, none of them one that the script sets itself.
-options_fit() {
-  local line
-  while IFS= read -r line; do
-    if [[ -z $line ]]; then
-      continue
-    elif [[ ! $line =~ ^--[a-z][A-Za-z0-9._-]*(=.*)?$ ]]; then
-      problem "$1" "has a line that is no option such as --name=value: ${line@Q}"
-    elif [[ ${line%%=*} =~ $2 ]]; then
-      problem "$1" "has ${line%%=*}, which is set by a parameter or by towline itself"
-    fi
-  done <<<"${PARAM[$1]}"
-}
-
 # number_of TYPE VALUE -> REPLY: what the bounds are about, or failure where the grammar is not met.
 number_of() {
   case $1 in

@@ -44,6 +44,20 @@ def _control_files() -> list[Path]:
     return [CONTROL, *sorted((SCRIPTS / "agent").glob("*.sh"))]
 
 
+CUT = r"""
+set -T
+cuts=0
+cut() {
+  case $BASH_COMMAND in
+    mv\ *|ln\ *|unlink\ *|sync\ *|kill\ *|rm\ *|rmdir\ *|crontab\ *|printf*\>*|mkdir\ *|exec\ env*) ;;
+    *) return 0 ;;
+  esac
+  cuts=$((cuts + 1))
+  [[ $cuts != "$end" ]] || kill -s KILL $$ $BASHPID
+}
+"""
+
+
 class Prefix:
     """What agentctl.sh works on, kept by nobody but the test: mode none."""
 
@@ -108,12 +122,21 @@ class Prefix:
 
     def functions(self, code: str) -> subprocess.CompletedProcess[str]:
         """Runs lines of bash that have all functions of agentctl.sh."""
+        said = self._functions(code)
+        assert 0 == said.returncode, said.stderr
+        return said
+
+    def functions_until_cut(self, number: int, code: str) -> bool:
+        """The same, killed before its so many-th command that changes something; whether it came to its end before."""
+        said = self._functions(f"{CUT}\nend={number}\ntrap cut DEBUG\n{code}\n")
+        assert said.returncode in (0, -signal.SIGKILL), said.stderr
+        return said.returncode == 0
+
+    def _functions(self, code: str) -> subprocess.CompletedProcess[str]:
         text = CONTROL.read_text().replace("${here:-./}", f"{SCRIPTS}/")
         script = self.folder / "functions.sh"
         script.write_text(text.replace('\nrun_verb "$@"', f"\nthe_prefix '{self.path}'\ncommand=test\n{code}"))
-        said = self._run(["bash", str(script)], None)
-        assert 0 == said.returncode, said.stderr
-        return said
+        return self._run(["bash", str(script)], None)
 
     def runs(self) -> tuple[int, str] | None:
         """Pid and release of the agent that runs."""
@@ -122,7 +145,7 @@ class Prefix:
 
     def starts(self) -> list[str]:
         """Every start of an agent so far, by its release."""
-        path = self.path / "starts"
+        path = self.path / "state" / "starts"
         return path.read_text().split() if path.exists() else []
 
     def _run(self, command: list[str], environment: Mapping[str, str] | None) -> subprocess.CompletedProcess[str]:
@@ -160,3 +183,11 @@ def end_processes(folder: Path) -> None:
         with suppress(OSError):
             if int(process.name) != os.getpid() and f"{folder}/".encode() in (process / "cmdline").read_bytes():
                 os.kill(int(process.name), signal.SIGKILL)
+
+
+def lives(pid: int) -> bool:
+    """Whether that process runs; one that ended and that nobody has reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False

@@ -13,7 +13,7 @@ run() {
   flock -n 9 || exit 0
   : >"$prefix/state/lock"
   echo $$ >&9
-  echo "$id" >>"$prefix/starts"
+  echo "$id" >>"$prefix/state/starts"
   trap 'exit 0' TERM
   [[ $behaviour != deaf ]] || trap : TERM
   [[ $behaviour == hang || $behaviour == deaf ]] || echo "$$" >"$prefix/run/answers"
@@ -32,10 +32,22 @@ alive() {
     "sink=$sink" ready=True reason=Converged message='all is as declared'
 }
 
+enroll() {
+  local token json
+  read -r token
+  tr '\0' '\n' <"/proc/$$/environ" >"$prefix/enrolment" && tr '\0' ' ' <"/proc/$$/cmdline" >>"$prefix/enrolment"
+  [[ $behaviour != refused ]] || { echo 'the backend refuses the join token (403)' >&2 && exit 1; }
+  json=$(tr '_-' '/+' <<<"${token#towline-join-1.}" | base64 -di 2>/dev/null)
+  mkdir -p "$prefix/etc" "$prefix/state/keys"
+  echo key >"$prefix/state/keys/identity" && echo trust >"$prefix/state/trust.note"
+  [[ $json =~ \"host\":\"([^\"]*)\" ]] && printf 'host = "%s"\n' "${BASH_REMATCH[1]}" >"$prefix/etc/puller.toml"
+  [[ $json =~ \"backend_url\":\"([^\"]*)\" ]] && printf 'backend_url = "%s"\n' "${BASH_REMATCH[1]}" >>"$prefix/etc/puller.toml"
+}
+
 case $command in
-  run | alive) "$command" ;;
+  run | alive | enroll) "$command" ;;
   plan) echo '1 step: start of web' && exit 2 ;;
   once) echo 'Ready: converged' ;;
-  withdraw) echo "${*:3}" >>"$prefix/withdrawn" && echo '1 service goes: web' ;;
+  withdraw) echo "${*:3}" >>"$WITHDRAWN" && echo '1 service goes: web' ;;
   *) exit 2 ;;
 esac

@@ -108,7 +108,7 @@ def test_one_that_ignores_term_is_killed_last(prefix: Prefix) -> None:
     prefix.point("good", release)
     prefix.heal()
     pid, _ = prefix.runs() or (0, "")
-    said = prefix.functions("STOPPED_AFTER=2; patience() { REPLY=1; }; end_alone")
+    said = prefix.functions("stop_patience_s=1; end_alone")
     assert f"the agent (pid {pid}) did not end within its time: killed" in said.stderr
     assert prefix.runs() is None
 

@@ -1,6 +1,7 @@
 """A backend's database with a catalogue in it, and a publisher with keys: for tests of publishing."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,9 +19,11 @@ from desired_state.catalogue import HostEntry, Placement, ServiceEntry
 from desired_state.document import Document, decode
 from desired_state.names import digest_of
 from desired_state.note import SigningKey, open_note
+from desired_state.trust import Trust, sign_trust
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 KEY = SigningKey.generate("publisher", b"k" * 32)
+ROOT = SigningKey.generate("root", b"r" * 32)
 TOY = b"""#!/usr/bin/env bash
 cat <<'JSON'
 {"schema": "towline.meta/1", "kind": "toy", "verbs": {"check_status": {"timeout_s": 5}, "install": {"timeout_s": 5},
@@ -63,7 +66,18 @@ class World:
 
     async def trust(self, epoch: int = 1) -> None:
         """A trust file of that era."""
-        note = b"trust %d\n" % epoch
+        said = Trust(
+            schema="towline.trust/1",
+            version=epoch,
+            epoch=epoch,
+            keys=(str(KEY.verifier),),
+            threshold=1,
+            root_keys=(str(ROOT.verifier),),
+            root_threshold=1,
+            exchange_key=b64encode(bytes(32)).decode(),
+            issued_at=NOW,
+        )
+        note = sign_trust(said, (ROOT,))
         row = {"version": epoch, "epoch": epoch, "digest": digest_of(note), "note": note, "issued_at_us": 1}
         async with transaction(self.engine) as connection:
             await connection.execute(insert(trust).values(**row))

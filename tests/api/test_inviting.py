@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.publish.bundle import read_scripts, shipped_folder
 from api.services import agents
 from api.services.join_command import Way, by_hand, pasted, way_problems
 from desired_state.enrolment import JoinToken
@@ -241,6 +242,18 @@ def test_a_refused_way_invites_nobody(small_house: House) -> None:
     answer = small_house.ask("POST", "/v1/hosts/alpha/invitation", {"prefix": "relative"})
     assert (422, ["/prefix"]) == (answer.status, [pointer for pointer, _ in answer.problems])
     assert [] == [one for one in small_house.ask("GET", "/v1/events").json["items"] if one["action"] == "host.invited"]
+
+
+def test_the_shipped_script_is_one_file_by_hand(tmp_path: Path) -> None:
+    """The real agentctl.sh, joined, runs alone in an empty folder."""
+    script = agents.agentctl_of(read_scripts(shipped_folder()))
+    assert script is not None
+    (tmp_path / "agentctl.sh").write_bytes(script)
+    done = subprocess.run(
+        ["/bin/bash", "agentctl.sh", "help"], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "--token-file" in done.stdout
 
 
 def test_the_carried_command_takes_the_files_of_its_folder(tmp_path: Path) -> None:

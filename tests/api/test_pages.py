@@ -7,15 +7,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import transaction
 from api.models import host_status, report
 from api.principal import Role
+from desired_state.catalogue import HostEntry, Placement, ServiceEntry
 from tests.api.house import Answer, House, settings_for
 from tests.fakes import hostile
 from tests.fakes.fleet import PaperFleet
+from tests.fakes.host import PaperHost
 from tests.fakes.hostile import PAYLOAD
 from tests.fakes.story import tell
 
@@ -249,6 +252,63 @@ def test_a_viewer_sees_no_button_that_would_be_refused(small_told: House) -> Non
     shown = look(small_told, "/hosts/app-1.ams", Role.VIEWER).content.decode()
     assert "/suspend" not in shown
     assert "/invite" not in look(small_told, "/", Role.VIEWER).content.decode()
+
+
+@pytest.fixture
+def refusing(small_house: House) -> House:
+    """A host whose agent shall be 0.5.0, tried it, and is back on 0.4.0."""
+    why = (
+        "install agent: release 0.5.0-1f2e3d4c5b6a was tried here and refused: "
+        "it made no pass within 300 s of its start; declare another version"
+    )
+    wanted = ServiceEntry(
+        service="agent",
+        kind="agent",
+        version="0.5.0",
+        packages={"release": "towline-agent-0.5.0"},
+        placement=Placement(all=True),
+    )
+
+    async def tell_it(engine: AsyncEngine) -> None:
+        fleet, paper, now = PaperFleet(engine, small_house.time), PaperHost("app-1.ams"), small_house.time
+        entry = HostEntry(host="app-1.ams", address="app-1.internal.example")
+        await fleet.change("The agent, everywhere", "ana", now, replace(wanted, version="0.4.0"), entry)
+        await fleet.change("Another host", "ana", now, HostEntry(host="app-2.ams"))
+        await fleet.enrol("app-1.ams")
+        await fleet.roll_out(paper, now)
+        await fleet.change("A newer agent", "ana", now, wanted)
+        paper.hold(*await fleet.publish("app-1.ams", now))
+        status = replace(paper.status(now, stalled=(why,)), agent_version="0.4.0", address="192.0.2.10")
+        await fleet.ingest(paper.report(now, status), seen_at=now)
+
+    small_house.run(tell_it)
+    return small_house
+
+
+def test_a_refused_release_of_the_agent_says_why(refusing: House) -> None:
+    """The host's page: failed, with the reason in its sentence and in the condition, both versions, the agent as a
+    service like others."""
+    shown = words(look(refusing, "/hosts/app-1.ams"))
+    why = "was tried here and refused: it made no pass within 300 s of its start; declare another version"
+    assert 2 <= shown.count(why)
+    assert "Agent 0.4.0 0.5.0 is declared" in shown
+    assert "agent agent 0.5.0" in shown
+    assert "Stalled yes" in shown
+
+
+def test_the_fleet_tells_each_hosts_agent(refusing: House) -> None:
+    """A column of its own."""
+    assert re.search(
+        r'<td data-h="Agent" class="keep"><span title="0\.4\.0">0\.4\.0</span></td>',
+        look(refusing, "/").content.decode(),
+    )
+
+
+def test_the_address_says_where_it_comes_from(refusing: House) -> None:
+    """Declared outweighs what the host says, which outweighs its name; the page says which it is."""
+    declared = words(look(refusing, "/hosts/app-1.ams"))
+    assert "Address app-1.internal.example declared" in declared
+    assert "Address app-2.ams its name" in words(look(refusing, "/hosts/app-2.ams"))
 
 
 def test_no_page_holds_what_our_policy_forbids(small_told: House) -> None:

@@ -156,6 +156,6 @@ def _seen(service: Service, recorded: Recorded, at: datetime) -> Observation:
         version=service.version,
         config=recorded.config,
         identity=recorded.identity,
-        ports=(int(recorded.parameters["port"]),) if up else (),
+        ports=(int(recorded.parameters["port"]),) if up and "port" in recorded.parameters else (),
         unit=f"towline-{service.name}.service",
     )

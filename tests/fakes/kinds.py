@@ -26,6 +26,9 @@ KINDS = {
         Parameter(name="maxmemory_policy", type="string", default="noeviction", effect=Effect.RELOAD),
         holds_data=True,
     ),
+    "agent": _kind(
+        "agent", "release", Parameter(name="trial_timeout", type="duration", default="5m", effect=Effect.NONE)
+    ),
     "java": _kind(
         "java",
         "jar",
@@ -34,6 +37,7 @@ KINDS = {
         Parameter(name="jvm_options", type="string", default="-XX:+UseG1GC"),
         Parameter(name="log_level", type="string", default="INFO", effect=Effect.RELOAD),
     ),
+    "node_exporter": _kind("node_exporter", "server", Parameter(name="port", type="port", default="9100")),
     "nginx": _kind(
         "nginx",
         "server",

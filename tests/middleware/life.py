@@ -5,6 +5,7 @@ is told in its cell, and the run fails.
 """
 
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -80,6 +81,7 @@ class Life:
 
     def __init__(self, kind: str, case: Case, software: Software, older: Software | None, folder: Path) -> None:
         self._real, self._software, self._older = case.real, software, older
+        self._process = case.process
         self._service = Service(
             kind=kind,
             name="real",
@@ -113,8 +115,8 @@ class Life:
 
     def heal(self) -> str:
         """SIGKILL is seen, and `start` brings it back with its data."""
-        if not self._real.process:
-            return NOT_HAD
+        if not self._process:
+            return self._files_back()
         pid = self._service.process()
         os.kill(pid, signal.SIGKILL)
         expect(eventually(20, lambda: self._service.state_now() == "stopped"), "a killed process is not seen")
@@ -122,16 +124,23 @@ class Life:
         expect(self._service.process() != pid, "is still the killed process")
         return self._alive()
 
+    def _files_back(self) -> str:
+        """What has no process has files: gone, they are missed and brought back."""
+        shutil.rmtree((self._service.root / "current").resolve())
+        expect(self._service.state_now() == "absent", "its lost files are not seen")
+        self._service.do("install", "start")
+        return f"no process; files deleted, installed again: {self._alive()}"
+
     def reconfigure(self) -> str:
         """A change that needs a restart is degraded until then."""
         if not self._real.restarted:
             return NOT_HAD
         before = self._service.status()
         self._change(self._real.restarted)
-        if self._real.process:
+        if self._process:
             expect(self._service.state_now() == "degraded", "a waiting configuration is not told")
         self._service.do("restart")
-        if self._real.process:
+        if self._process:
             expect(self._running().identity != before.identity, "is still the same process")
         return self._alive()
 

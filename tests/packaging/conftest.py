@@ -5,9 +5,14 @@ import re
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.bench.enrolled_host import EnrolledHost, enrolled_host
+from tests.packaging.agent_release import RUNS_CODE
+from tests.servers.agent_archive import unpack, variant
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -66,3 +71,23 @@ def puller_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def core_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The wheel alone."""
     return Environment(tmp_path_factory.mktemp("core") / "venv", wheel, "")
+
+
+@pytest.fixture(scope="session")
+def release(agent_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked archive, where agentctl.sh puts it below a prefix."""
+    return unpack(agent_archive, tmp_path_factory.mktemp("prefix") / "agent/releases/0.1.0-0123456789ab")
+
+
+@pytest.fixture(scope="session")
+def probe(agent_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release that runs code: `probe/bin/towline-puller CODE`."""
+    folder = tmp_path_factory.mktemp("probe")
+    return unpack(variant(agent_archive, folder, patch={"site/puller/cli.py": RUNS_CODE}), folder / "release")
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnrolledHost]:
+    """A host that never had a document, and its backend."""
+    with enrolled_host(tmp_path_factory.mktemp("enrolled")) as made:
+        yield made

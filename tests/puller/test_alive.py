@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from puller.answering import Answering, Word
 from puller.paths import Paths
+from puller.settings import load_settings, store_settings
 from puller.single_flight import SingleFlight
 from tests.fakes.puller import running
 from tests.fakes.real_host import CHECKOUT, RealHost, real_host
@@ -193,3 +196,18 @@ def test_holding_the_lock_alone_is_not_serving(tmp_path: Path) -> None:
     with SingleFlight(host.paths.lock):
         code, facts = ask(host)
     assert (1, "not-serving") == (code, facts["state"])
+
+
+def test_a_backend_that_takes_nothing_is_told(tmp_path: Path) -> None:
+    """Why reports wait is in `alive` and in `status`, though documents come from elsewhere."""
+    host = real_host(tmp_path)
+    settings = load_settings(host.paths, {})
+    store_settings(host.paths, replace(settings, backend_url="http://127.0.0.1:1"))
+    host.publish(running("one"), poll_interval_s=3600)
+    with agent(host):
+        until(lambda: passes(host) >= 1)
+        facts = ask(host)[1]
+        status, _ = host.command("status").communicate(timeout=30)
+    assert (True, 0) == (facts["sink"], facts["delivered"])
+    assert True is facts["undelivered"].startswith("POST http://127.0.0.1:1/v1/hosts/"), facts
+    assert f"why: {facts['undelivered']}" in status

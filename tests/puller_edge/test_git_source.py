@@ -273,7 +273,7 @@ def test_certificate_of_another_authority_is_refused(over_https: GitAccess, tmp_
     """Without the private CA the server is not believed, and no credentials are shown."""
     ended = in_a_process_of_its_own(replace(over_https, ca_file=None), tmp_path / "git")
     assert "puller.ports.Stalled: git https://127.0.0.1" in ended.stderr
-    assert "The server is not the one that ca_file names" in ended.stderr
+    assert "Either its CA is not named in ca_file" in ended.stderr
 
 
 def test_way_through_a_proxy_that_wants_a_password(

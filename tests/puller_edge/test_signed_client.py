@@ -155,7 +155,7 @@ def test_clock_that_is_wrong_is_named(clock: FakeClock) -> None:
 
     with serving(_without_own_date(respond)) as server:
         error = raised(Stalled, lambda: get(clock, server))
-    assert "this host's clock is 60.0 minutes ahead of the backend's. Correct the clock" in str(error)
+    assert "this host's clock is 60 minutes ahead of the backend's. Correct the clock" in str(error)
 
 
 def test_forbidden_tells_the_detail_of_the_problem(clock: FakeClock) -> None:

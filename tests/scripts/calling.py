@@ -221,7 +221,15 @@ def eventually(seconds: float, question: Callable[[], bool]) -> bool:
 
 
 def end_processes(folder: Path) -> None:
-    """Processes whose service folder or working directory lies below the scratch folder: this run's own."""
+    """Kills what still runs below the scratch folder: this run's own."""
+    for pid in running_below(folder):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def running_below(folder: Path) -> list[int]:
+    """Processes whose working directory lies below the folder, or whose command line names it."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             where = f"{process.joinpath('cwd').readlink()}/"
@@ -229,4 +237,5 @@ def end_processes(folder: Path) -> None:
             if int(process.name) != os.getpid() and (
                 where.startswith(f"{folder}/") or f"{folder}/".encode() in command
             ):
-                os.kill(int(process.name), signal.SIGKILL)
+                found.append(int(process.name))
+    return found

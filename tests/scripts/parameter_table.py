@@ -46,5 +46,5 @@ def page_of(kind: str) -> Path:
 
 
 if __name__ == "__main__":
-    for name in KINDS:
+    for name in (kind for kind in KINDS if page_of(kind).exists()):
         page_of(name).write_text(with_table(page_of(name).read_text(), name))

@@ -278,3 +278,36 @@ def test_stop_is_orderly_before_it_is_not(folder: Path) -> None:
     said = service.do("stop")
     assert "did not end within its time: killed" in said.err
     assert "stopped" == service.state_now()
+
+
+def test_the_java_of_a_jdk_service_is_used(folder: Path) -> None:
+    """Without a package of its own: the one that the jdk service has; a newer one from the next start on."""
+    old, new = java_runtime_archive("21.0.8"), java_runtime_archive("25.0.2")
+    jdk = Service(kind="jdk", name="jdk", folder=folder, version="21.0.8", packages={"jdk": old})
+    jdk.do("install", "configure", "start")
+    service = java(folder, jdk_service="jdk")
+    service.packages = {"app": service.packages["app"]}
+    service.do("install", "configure", "start")
+    before = service.status()
+    assert str(folder / "prefix/packages/jdk-21.0.8/bin/java") == before.facts["exe"]
+    jdk.version, jdk.packages = "25.0.2", {"jdk": new}
+    jdk.do("install", "configure", "restart")
+    assert before.out == service.status().out
+    assert (folder / "prefix/packages/jdk-21.0.8").is_dir()
+    service.do("restart")
+    assert str(folder / "prefix/packages/jdk-25.0.2/bin/java") == service.status().facts["exe"]
+    assert not (folder / "prefix/packages/jdk-21.0.8").exists()
+    service.parameters |= {"jdk_service": "", "java": str(runtime(folder))}
+    service.do("configure", "restart")
+    assert str(runtime(folder)) == service.status().facts["exe"]
+    jdk.do("stop", "uninstall")
+    assert not (folder / "prefix/packages/jdk-25.0.2").exists()
+
+
+def test_a_jdk_service_that_is_not_there_is_a_prerequisite(folder: Path) -> None:
+    """Exit 5, and nothing is installed."""
+    service = java(folder, jdk_service="nowhere")
+    service.packages = {"app": service.packages["app"]}
+    said = service.call("install")
+    assert (5, "there is no jdk service nowhere on this host") == (said.code, said.reason)
+    assert "absent" == service.state_now()

@@ -1,6 +1,7 @@
 """The pages of the kinds are in step with the scripts."""
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from desired_state.contract import KindMeta
 from tests.middleware.tested_page import PAGE as TESTED
 from tests.middleware.tested_page import sections
-from tests.scripts.calling import KINDS
+from tests.scripts.calling import KINDS, Service
 from tests.scripts.kinds.case import case_of, has_case
 from tests.scripts.parameter_table import page_of, with_table
 from tests.scripts.test_conformance import meta_of
@@ -50,12 +51,35 @@ def test_catalogue_entries_on_the_page_are_good(kind: str) -> None:
         assert _supports(meta, str(entry["version"]))
 
 
-@pytest.mark.parametrize("kind", filter(has_case, KINDS))
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if has_case(kind)])
 def test_the_run_on_real_software_is_told(kind: str) -> None:
     """Every version of the case has its column; else run `nox -s middleware -- KIND`."""
     head = sections(TESTED.read_text())[kind].split("\n")[2]
     software = [f"{one.name} {one.version}" for one in case_of(kind).real.software]
     assert software == head.removeprefix("|  | ").removesuffix(" |").split(" | ")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if has_case(kind)])
+def test_worked_entries_are_configured_as_they_stand(kind: str, folder: Path) -> None:
+    """The real program takes what the page shows: its own judgement of options and files included."""
+    case = case_of(kind)
+    for text in re.findall(r"```yaml\n(.*?)```", page_of(kind).read_text(), re.DOTALL):
+        entry = msgspec.yaml.decode(text)
+        if entry.get("state") == "adopted":
+            continue
+        service = Service(
+            kind=kind,
+            name=entry["service"],
+            folder=folder,
+            version=case.version,
+            packages=case.packages(),
+            parameters={name: _as_text(value) for name, value in entry["parameters"].items()},
+        )
+        service.do("install", "configure")
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _supports(meta: KindMeta, version: str) -> bool:

@@ -82,7 +82,8 @@ def new_lab(*, number: int = 0) -> Iterator[Lab]:
     net = f"{os.environ.get('TOWLINE_TEST_VM_NET', '10.234')}.{number}"
     folder = cache_folder() / "machines" / tag
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    # Names and addresses are the machine's, so the lock is too, whatever the cache folder.
+    with Path("/run", f"{tag}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         network = Network(tag=tag, net=net)
         sweep(folder, network)

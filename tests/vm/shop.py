@@ -4,7 +4,8 @@ import hashlib
 from pathlib import Path
 
 from tests.end_to_end.demo import catalogue
-from tests.middleware.packages import Package, java_app_archive, java_runtime_archive, valkey_archive
+from tests.middleware import Package
+from tests.middleware.packages import java_app_archive, java_runtime_archive, valkey_archive
 
 VALKEY_PORT, JAVA_PORT = 6379, 8080
 

@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 
 from tests.end_to_end.demo import catalogue
 from tests.end_to_end.demo.commands import command, own_environment
-from tests.middleware.packages import Package
+from tests.middleware import Package
 from tests.servers.certificates import PrivateCa
 from tests.servers.process import ServerProcess
 from tests.vm.lab import Lab

@@ -37,8 +37,6 @@ class Real(Struct, frozen=True, kw_only=True):
     """Parameters whose change needs a restart."""
     reloaded: Mapping[str, str] = {}
     """Parameters whose change needs a reload."""
-    process: bool = True
-    """Whether the service has a process."""
     cost_s: int = 10
     """About how long its run takes, downloads aside: where time is short, the cheap ones are run first."""
 
@@ -60,6 +58,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """Free text: how to read back what the configuration made of it."""
     data: str = "data/kept"
     """A file below the service's folder that uninstall must keep."""
+    process: bool = True
+    """Whether the service has a process, and a port."""
     real: Real
     """What `nox -s middleware` runs."""
 

@@ -1,0 +1,144 @@
+"""Whoever kills the agent gets it back, under systemd and under cron; services never notice, whatever happens to it."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.servers.agent_archive import agent_archive, variant
+from tests.vm import shop
+from tests.vm.host import UNIT, Host
+from tests.vm.waiting import until
+
+NEWER = "0.1.1"
+SYSTEMD_LIMIT_S = 30.0
+CRON_LIMIT_S = 75.0
+"""A minute until cron looks, and the start."""
+
+
+@pytest.fixture(scope="module")
+def kept(new_host: Callable[..., Host]) -> Host:
+    """A converged host under systemd."""
+    return _converged(new_host("kept", "bookworm"))
+
+
+@pytest.fixture(scope="module")
+def croned(kept: Host, new_host: Callable[..., Host]) -> Host:
+    """A converged host without systemd: cron keeps its agent."""
+    return _converged(new_host("croned", "bookworm", init="plain"))
+
+
+def _converged(host: Host) -> Host:
+    entries = shop.services("kept", "croned") if host.name == "croned" else shop.services("kept")
+    host.declare(**entries)
+    host.paste()
+    host.until_converged()
+    return host
+
+
+def _pid(host: Host) -> int:
+    return int(host.alive().get("pid") or "0")
+
+
+def _kill(host: Host) -> int:
+    """kill -9 of the process that runs now; its pid."""
+    until("it runs", lambda: _pid(host), limit_s=CRON_LIMIT_S)
+    pid = _pid(host)
+    host.machine.run("kill", "-KILL", str(pid))
+    return pid
+
+
+def _is_back(host: Host, killed: int) -> bool:
+    alive = host.alive()
+    return alive.get("state") == "serving" and int(alive["pid"]) != killed
+
+
+def test_systemd_has_a_killed_agent_back(kept: Host, measured: Callable[[str], None]) -> None:
+    """Killed at random moments, the agent is back each time, and no service was restarted by that."""
+    before, moments = kept.services(), random.Random(7)
+    assert ["cache", "greeter"] == sorted(before)
+    times = []
+    for _ in range(4):
+        time.sleep(moments.uniform(0, 2))  # the moment of the fault, not a wait for something
+        killed = _kill(kept)
+        times.append(until("it is back", lambda: _is_back(kept, killed), limit_s=SYSTEMD_LIMIT_S))  # noqa: B023
+    measured("killed under systemd, back after " + ", ".join(f"{took:.1f}" for took in times) + " s")
+    kept.until_converged()
+    assert before == kept.services()
+
+
+def test_a_hanging_agent_is_restarted_by_the_watchdog(kept: Host) -> None:
+    """An agent that stands still is known to be not serving, and systemd's watchdog is on it."""
+    assert "2min" == kept.machine.run("systemctl", "show", "--property=WatchdogUSec", "--value", UNIT).out.strip()
+    kept.machine.run("systemctl", "kill", "--signal=STOP", UNIT)
+    assert "not-serving" == kept.alive()["state"]
+    assert 1 == kept.ctl("check_status", accept=None).status
+    kept.machine.run("systemctl", "kill", "--signal=CONT", UNIT)
+    until("it serves again", kept.serves, limit_s=30)
+
+
+def test_killed_in_the_middle_of_a_step_it_goes_on(kept: Host) -> None:
+    """Killed while a service is installed, the agent comes back and finishes it; the others keep their processes."""
+    before = kept.services()
+    kept.declare(second=shop.cache("kept", port=6380).replace("service: cache", "service: second"))
+    until("the step begins", lambda: kept.machine.exists("/opt/towline/services/second"), limit_s=60, every_s=0.02)
+    _kill(kept)
+    kept.until_converged()
+    after = kept.services()
+    assert "second" in after
+    assert before == {name: after[name] for name in before}
+
+
+def test_an_upgrade_and_a_downgrade_restart_no_service(kept: Host, tmp_path: Path) -> None:
+    """A newer agent by the document, and the old one again: each proves itself, and no service notices."""
+    kept.until_converged()
+    before, old = kept.services(), kept.release()
+    package = shop.agent_package(agent_archive())
+    newer = shop.agent_package(variant(agent_archive(), tmp_path, version=NEWER))
+    kept.site.add_package(newer)
+    for wanted in (newer, package):
+        kept.declare(agent=shop.agent(wanted, "kept", trial_timeout_s=60))
+        until(f"{wanted.version} has proved itself", lambda: _proved(kept, wanted.version), limit_s=200)  # noqa: B023
+        kept.until_converged()
+        assert wanted.version == kept.alive()["version"]
+    assert (old, before) == (kept.release(), kept.services())
+
+
+def _proved(host: Host, version: str) -> bool:
+    good = host.machine.run("readlink", f"{host.prefix}/agent/good").out.strip()
+    return good.startswith(f"releases/{version}-") and not host.machine.exists(f"{host.prefix}/agent/trial")
+
+
+def test_cron_has_a_killed_agent_back(croned: Host, measured: Callable[[str], None]) -> None:
+    """Without systemd, cron has a killed agent back within its minute, and the services keep their processes."""
+    before = croned.services()
+    assert ["cache", "greeter"] == sorted(before)
+    killed = _kill(croned)
+    took = until("it is back", lambda: _is_back(croned, killed), limit_s=CRON_LIMIT_S)
+    measured(f"killed under cron, back after {took:.1f} s")
+    croned.until_converged()
+    assert before == croned.services()
+
+
+def test_an_operator_stops_it_and_cron_leaves_it_stopped(croned: Host) -> None:
+    """After `agentctl.sh stop` nobody starts the agent; after `start` it serves; the services run on."""
+    before = croned.services()
+    croned.ctl("stop")
+    croned.machine.run("bash", "/opt/towline/agent/good/ctl/agentctl.sh", "self_healing", "--prefix", "/opt/towline")
+    assert 3 == croned.ctl("check_status", accept=None).status
+    croned.ctl("start")
+    until("it serves", croned.serves, limit_s=30)
+    assert before == croned.services()
+
+
+@pytest.mark.parametrize("name", ["kept", "croned"])
+def test_uninstalling_restarts_no_service(name: str, kept: Host, croned: Host) -> None:
+    """`uninstall` takes the agent away; the services run on as they are."""
+    host = {"kept": kept, "croned": croned}[name]
+    before = host.services()
+    host.ctl("uninstall", "--yes")
+    assert before == host.services()
+    assert not host.machine.exists(f"{host.prefix}/agent")
+    assert "" == host.machine.sh("pgrep -af towline-puller; crontab -l; ls /etc/cron.d | grep towline", accept=None).out
