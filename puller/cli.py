@@ -21,6 +21,8 @@ EXIT_CODES = (
 )
 
 EXIT_DAMAGED = 3
+BY_HAND = ("once", "plan", "enroll", "withdraw")
+"""Called from a shell that may not have the proxies that agentctl.sh stored for the agent."""
 
 
 class Duration(click.ParamType[timedelta]):
@@ -59,6 +61,10 @@ def main(context: click.Context, prefix: Path, verbose: bool) -> None:
 
         configure_logs(verbose=verbose, quiet=context.invoked_subcommand not in ("run", "once", "withdraw"))
     context.obj = Paths(prefix.absolute())
+    if context.invoked_subcommand in BY_HAND:
+        from puller.proxy_file import stand_in  # noqa: PLC0415
+
+        stand_in(context.obj.proxies, os.environ)
 
 
 @main.command()
