@@ -71,9 +71,8 @@ def test_the_proxy_is_kept_over_a_reboot(proxied: Host, way_out: ForwardProxy) -
     proxied.machine.reboot()
     until("another tunnel", lambda: len(way_out.tunnels) > before, limit_s=60)
     proxied.until_converged()
-    look = """read -r word
-        grep -rlsF -f - /opt/towline /etc /var/log <<<"$word" | xargs -r stat -c '%a %U %n'
-        grep -lsF -f - /proc/[0-9]*/cmdline <<<"$word""""
+    held = "grep -rlsF -f - /opt/towline /etc /var/log <<<$word | xargs -r stat -c '%a %U %n'"
+    look = f"read -r word; {held}; grep -lsF -f - /proc/[0-9]*/cmdline <<<$word"
     found = proxied.machine.run("bash", "-c", look, text=f"{way_out.password}\n", accept=None)
     assert "600 root /opt/towline/etc/proxy.env\n" == found.out
 
