@@ -103,7 +103,7 @@ def test_a_clock_that_goes_wrong_later_is_said(lab: Lab, proxied: Host) -> None:
     faults.shift_clock(proxied.machine, 2 * DAY_S, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")
     told = proxied.puller("doctor", accept=None).out
-    assert "clock" in told and "days ahead" in told, told
+    assert "days ahead" in next(line for line in told.splitlines() if "clock" in line), told
     before = proxied.services()
     faults.shift_clock(proxied.machine, 0, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")

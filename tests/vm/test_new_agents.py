@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.middleware import Package
 from tests.servers.agent_archive import agent_archive, variant
 from tests.vm import shop
 from tests.vm.host import Host
@@ -15,7 +16,7 @@ from tests.vm.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRIAL_S = 20
-"""The least that may be declared. self_healing looks every five seconds here, not every minute, by an operator's drop-in."""
+"""The least that may be declared. By an operator's drop-in, self_healing looks every five seconds here."""
 OFTEN = "[Timer]\nOnUnitActiveSec=5\nAccuracySec=1\n"
 LIMIT_S = 150.0
 
@@ -36,7 +37,7 @@ BROKEN = {
     "mute": ("0.2.3", "puller/agent.py", CANNOT_REACH, "no report of it was taken"),
     "schema": ("0.2.4", "puller/store/schema.py", BREAKS_THE_SCHEMA, ""),
 }
-"""By the name of the host that gets it: version, the source that is changed, what is added to it, words of the reason."""
+"""By the host that gets it: version, the source that is changed, what is added to it, words of the reason."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def undone(new_host: Callable[..., Host], site: Site, tmp_path_factory: pytest.T
     """Four converged hosts, each upgraded to another broken agent, and back by themselves."""
     names = tuple(BROKEN)
     hosts = dict(zip(names, at_once([partial(new_host, name) for name in names]), strict=True))
-    site.declare(cache=shop.cache(*names))
+    site.declare(None, cache=shop.cache(*names))
     at_once([partial(_brought, host) for host in hosts.values()])
     for name, (version, source, added, _) in BROKEN.items():
         text = (CHECKOUT / source).read_bytes() + f"\n{added}\n".encode()
@@ -52,12 +53,12 @@ def undone(new_host: Callable[..., Host], site: Site, tmp_path_factory: pytest.T
         archive = variant(agent_archive(), folder, version=version, patch={f"site/{source}": text})
         package = shop.agent_package(archive)
         site.add_package(package)
-        site.declare(**{f"agent-{name}": _entry(package, name)})
+        site.declare(None, **{f"agent-{name}": _entry(package, name)})
     at_once([partial(_until_undone, host) for host in hosts.values()])
     return hosts
 
 
-def _entry(package: shop.Package, name: str) -> str:
+def _entry(package: Package, name: str) -> str:
     return shop.agent(package, name, trial_timeout_s=TRIAL_S).replace("service: agent\n", f"service: agent-{name}\n")
 
 
@@ -133,6 +134,6 @@ def test_the_record_is_whole(host: Host) -> None:
 def test_a_good_release_after_it_is_taken(host: Host) -> None:
     """When the document names the agent of before again, the host converges."""
     old = shop.agent_package(agent_archive())
-    host.site.declare(**{f"agent-{host.name}": _entry(old, host.name)})
+    host.site.declare(None, **{f"agent-{host.name}": _entry(old, host.name)})
     host.until_converged()
     assert host.machine.read("/root/release") == host.release()
