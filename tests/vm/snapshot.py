@@ -12,7 +12,8 @@ _TREE = r"""
 prune=()
 for path; do prune+=(-path "$path" -o); done
 find / -xdev \( "${prune[@]}" -false \) -prune -o ! -path / -printf '%y %m %u:%g %p %l\n' | sort
-find /etc /usr/local /opt /root -xdev \( "${prune[@]}" -false \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum
+find /etc /usr/local /opt /root -xdev \( "${prune[@]}" -false \) -prune -o -type f -print0 |
+  sort -z | xargs -0 sha256sum
 getent passwd
 getent group
 """

@@ -16,8 +16,7 @@ from tests.vm.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRIAL_S = 20
-"""The least that may be declared. By an operator's drop-in, self_healing looks every five seconds here."""
-OFTEN = "[Timer]\nOnUnitActiveSec=5\nAccuracySec=1\n"
+"""The least that may be declared."""
 LIMIT_S = 150.0
 
 CRASHES = 'raise RuntimeError("this release is broken")'
@@ -65,9 +64,7 @@ def _entry(package: Package, name: str) -> str:
 def _brought(host: Host) -> None:
     host.paste()
     host.until_converged()
-    host.machine.sh("mkdir -p /etc/systemd/system/towline-self-healing.timer.d")
-    host.machine.write("/etc/systemd/system/towline-self-healing.timer.d/often.conf", OFTEN)
-    host.machine.sh("systemctl daemon-reload; systemctl restart towline-self-healing.timer")
+    host.heal_often()
     host.machine.write("/root/before", "\n".join(f"{name}={pid}" for name, pid in host.services().items()))
     host.machine.write("/root/release", host.release())
 
