@@ -88,7 +88,7 @@ def test_a_change_on_a_full_disk_waits_for_room(host: Host) -> None:
 
 
 def test_an_upgrade_on_a_full_disk_leaves_the_old_agent(host: Host, tmp_path: Path) -> None:
-    """A new agent that has no room is not half there: the old one runs on, says why, and upgrades when there is room."""
+    """A new agent that has no room is not half there: the old one runs on, and upgrades when there is room."""
     host.until_converged()
     host.heal_often()
     before, old = host.services(), host.release()
