@@ -40,8 +40,8 @@ def impostor(
             if self.command != "HEAD":
                 self.wfile.write(body or b"")
 
-        do_HEAD = do_GET
-        do_POST = do_GET
+        do_HEAD = do_GET  # noqa: N815 - the names are http.server's
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
             """Nothing to print."""
