@@ -2,7 +2,9 @@
 
 import os
 import shlex
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -233,6 +235,27 @@ def test_a_broken_agent_fails_as_it_is_meant_to(
     finally:
         puller.terminate()
         puller.wait(30)
+
+
+def test_after_an_agent_whose_schema_is_ahead_the_one_before_goes_on(
+    agent_archive: Path, release: Path, host: EnrolledHost, tmp_path: Path
+) -> None:
+    """The newer one leaves its way back in the file, and the older one takes it."""
+    root = unpack(broken(agent_archive, tmp_path, "ends-ahead", version="9.8.7"), tmp_path / "release")
+    at = ["--prefix", str(host.paths.prefix)]
+    run(release / "bin/towline-puller", *at, "plan", accept=(0, 1, 2))
+    before = schema_of(host)
+    failed = subprocess.run([root / "bin/towline-puller", *at, "run"], capture_output=True, text=True, check=False)
+    assert "broken on purpose: ends when its schema is ahead" in failed.stderr
+    assert before + 1 == schema_of(host)
+    run(release / "bin/towline-puller", *at, "once", accept=(0, 1, 2))
+    assert before == schema_of(host)
+
+
+def schema_of(host: EnrolledHost) -> int:
+    """The version of the schema of a host's database."""
+    with closing(sqlite3.connect(host.paths.database)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def test_an_agent_that_hangs_answers_nobody(agent_archive: Path, host: EnrolledHost, tmp_path: Path) -> None:

@@ -33,6 +33,16 @@ def migrate(db, *_, **__):
     db.executescript("BEGIN IMMEDIATE; CREATE TABLE half_way (n); CREATE TABLE ratchet (n); COMMIT;")
 connection.migrate = migrate
 """,
+    # Its schema is one ahead, with a way back; then it ends. The agent before it must be able to go on.
+    "ends-ahead": """\
+from puller.store import connection, schema
+own = connection.migrate
+step = schema.Migration(forward="CREATE TABLE of_the_next (n INTEGER);", back="DROP TABLE of_the_next;")
+def migrate(db, *_, **how):
+    own(db, (*schema.MIGRATIONS, step), **how)
+    raise RuntimeError("broken on purpose: ends when its schema is ahead")
+connection.migrate = migrate
+""",
 }
 
 
