@@ -205,6 +205,7 @@ remove_units() {
   for unit in "${our_units[@]}"; do unlink "$folder/$unit"; done
   agent_manager daemon-reload 2>/dev/null || :
   agent_manager reset-failed "${our_units[@]}" 2>/dev/null || : # one that did not fail is not known any more
+  agent_manager stop towline-agent.slice towline.slice 2>/dev/null || : # they would stay for as long as the host is up
 }
 
 is_our_unit() { # the timer names no path, but belongs to the service beside it

@@ -80,7 +80,7 @@ def test_from_two_shells_at_once(new_host: Callable[..., Host]) -> None:
     ends = at_once([partial(talk, process) for process in (host.begin_paste(command), host.begin_paste(command))])
     assert [0, 0] == [status for status, _ in ends], ends
     host.until_converged()
-    running = host.machine.sh("pgrep -fc 'puller[.]cli .*run$' || true").out.strip()
+    running = host.machine.sh("ps -eo args | grep -c '^/opt/towline/agent/.* run$'", accept=None).out.strip()
     assert "1" == running, host.machine.sh("ps axww").out
 
 
