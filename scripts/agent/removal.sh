@@ -114,7 +114,7 @@ tell_what_stays() {
   say 'the agent is uninstalled'
   if ((${#SERVICES[@]})); then
     say "services stay as they are, running where they ran: ${SERVICES[*]} (below $prefix/services)"
-    say 'to take them over again: install the agent below the same prefix; services that the document names are found and not restarted'
+    say 'to take them over again: install the agent below the same prefix; services that the document names are found, and restarted once'
   fi
   ((${#DATA[@]} == 0)) || say "data stays below $prefix/services: ${DATA[*]}"
   [[ -d $prefix ]] || return 0
