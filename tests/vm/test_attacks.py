@@ -167,7 +167,7 @@ def test_a_token_is_good_for_one_host(member: Host, victim: Host) -> None:
     member.until_converged()
     _refused(victim.paste(pasted, accept=None), "used")
     assert {} == victim.services()
-    assert "token" in str(member.site.ask("/v1/audit"))
+    assert "enrolment.refused" in member.site.run("log", "show")
     member.until_converged()
 
 
@@ -183,7 +183,8 @@ def test_a_man_in_the_middle_later(member: Host, tmp_path: Path) -> None:
     with _man_in_the_middle(member, tmp_path) as middle:
         member.machine.run("systemctl", "restart", "towline-puller")
         told = member.puller("doctor", accept=(2,)).out
-        assert [] == middle.asked
+        # doctor alone asks for the time, and shows nothing of itself.
+        assert {"/"} >= set(middle.asked)
     member.machine.sh(f"sed -i 's/.* {NAME}$/{member.lab.network.host} {NAME}/' /etc/hosts")
     assert "not trusted" in told, told
     assert before == member.services()

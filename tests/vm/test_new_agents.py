@@ -23,10 +23,9 @@ CRASHES = 'raise RuntimeError("this release is broken")'
 HANGS = "import time; time.sleep(100000)"
 CANNOT_REACH = 'import os; os.environ["https_proxy"] = "http://127.0.0.1:9"'
 BREAKS_THE_SCHEMA = """
-import sqlite3
-_forward = "ALTER TABLE record RENAME TO record_of_the_next; CREATE TABLE odd (x TEXT);"
-_back = "DROP TABLE odd; ALTER TABLE record_of_the_next RENAME TO record;"
-MIGRATIONS = (*MIGRATIONS, Migration(forward=_forward, back=_back))
+there = "ALTER TABLE record RENAME TO record_of_the_next; CREATE TABLE odd (x TEXT);"
+and_back = "DROP TABLE odd; ALTER TABLE record_of_the_next RENAME TO record;"
+MIGRATIONS = (*MIGRATIONS, Migration(forward=there, back=and_back))
 migrate.__defaults__ = (MIGRATIONS,)
 """
 
