@@ -156,7 +156,7 @@ wait_quietly() { # wait_quietly SECONDS COMMAND...
   done
 }
 
-last_words_of_agent() { # the end of what it said itself, and its manager of it
+last_words_of_agent() { # the end of what it said itself
   local text=''
   case $mode in
     systemd) text=$(words_of_last_start) || : ;;
@@ -168,14 +168,17 @@ last_words_of_agent() { # the end of what it said itself, and its manager of it
   printf '%s' "${text:-it said nothing}"
 }
 
-# words_of_last_start: not those of the release that ran before. One that has just been started again has said nothing
-# yet: then those of the last half minute.
+# words_of_last_start: not those of the release that ran before. One that is started again and again, and has just now
+# said nothing yet: those of the last half minute.
 words_of_last_start() {
-  local id text=''
+  local id again text=''
   local -ra journal=(journalctl --quiet --no-pager -o cat -n 6)
   id=$(agent_manager show --value -p InvocationID "$PULLER_UNIT" 2>/dev/null) || id=''
-  [[ ! $id =~ ^[0-9a-f]{32}$ ]] || text=$("${journal[@]}" "INVOCATION_ID=$id" + "_SYSTEMD_INVOCATION_ID=$id" 2>/dev/null) || :
-  [[ $text == *[!$'\n']* ]] || text=$("${journal[@]}" --since=-30s "_SYSTEMD_UNIT=$PULLER_UNIT" 2>/dev/null) || :
+  again=$(agent_manager show --value -p NRestarts "$PULLER_UNIT" 2>/dev/null) || again=''
+  [[ ! $id =~ ^[0-9a-f]{32}$ ]] || text=$("${journal[@]}" "_SYSTEMD_INVOCATION_ID=$id" 2>/dev/null) || :
+  if [[ $text != *[!$'\n']* && $again =~ ^[1-9] ]]; then
+    text=$("${journal[@]}" --since=-30s "_SYSTEMD_UNIT=$PULLER_UNIT" 2>/dev/null) || :
+  fi
   printf '%s' "$text"
 }
 
