@@ -60,7 +60,7 @@ def test_in_normal_running_it_serves_on_and_says_so(host: Host) -> None:
     """On a full disk the agent goes on serving, its service runs, and `doctor` says what is wrong."""
     host.until_converged()
     before = host.services()
-    faults.fill(host.machine, PREFIX)
+    assert faults.fill(host.machine, PREFIX) < 65536
     passes = int(host.alive()["passes"])
     until(
         "it still answers", lambda: int(host.alive().get("passes", "0")) > passes + 2 or not host.serves(), limit_s=30
