@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.agent_archive import agent_archive, variant
-from tests.vm import shop
+from tests.servers.agent_archive import agent_archive, build, own_wheel, variant
+from tests.vm import shop, tokens
 from tests.vm.faults import talk
 from tests.vm.host import PREFIX, UNIT, Host
 from tests.vm.lab import at_once
@@ -103,6 +103,17 @@ def test_over_a_half_removed_one(host: Host, loss: str) -> None:
     host.until_converged()
     assert "active" == host.machine.run("systemctl", "is-active", UNIT).out.strip()
     assert before == host.services()
+
+
+def test_as_wheels_where_python_fits(new_host: Callable[..., Host], tmp_path: Path) -> None:
+    """On a VM with Python 3.11 and venv the agent can come as wheels, laid on it by hand, in an environment of its own."""
+    host = new_host("wheels", "bookworm")
+    archive = build(own_wheel(), tmp_path, "wheels")
+    host.machine.run("mkdir", "-p", f"{PREFIX}/incoming")
+    host.machine.copy(archive, f"{PREFIX}/incoming/{archive.name}")
+    host.paste(tokens.with_options(tokens.naming(host.invited(), archive, "0.1.0"), "--method wheels"))
+    host.until_converged()
+    assert host.machine.exists(f"{PREFIX}/agent/current/venv/bin/python")
 
 
 def test_over_another_version(host: Host, tmp_path: Path) -> None:
