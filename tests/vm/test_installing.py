@@ -106,7 +106,7 @@ def test_over_a_half_removed_one(host: Host, loss: str) -> None:
 
 
 def test_as_wheels_where_python_fits(new_host: Callable[..., Host], tmp_path: Path) -> None:
-    """On a VM with Python 3.11 and venv the agent can come as wheels, laid on it by hand, in an environment of its own."""
+    """Where Python fits the agent can come as wheels, laid on the VM by hand, into an environment of its own."""
     host = new_host("wheels", "bookworm")
     archive = build(own_wheel(), tmp_path, "wheels")
     host.machine.run("mkdir", "-p", f"{PREFIX}/incoming")
