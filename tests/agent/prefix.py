@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -65,7 +65,7 @@ class Prefix:
         self.folder, self.path = folder, folder / "prefix"
         self.agent = self.path / "agent"
         self.environment: dict[str, str] = {}
-        self.wrapped: Callable[[list[str]], list[str]] = list
+        self.wrapped: Callable[[Sequence[str | Path]], list[str]] = lambda command: [str(word) for word in command]
         """How its commands are run: elsewhere, where the prefix lies on a disk of its own."""
         self.agent.mkdir(parents=True)
         (self.agent / "installed").write_text(f"mode={mode}\n")

@@ -16,7 +16,7 @@ class OnDisk(Prefix):
     def __init__(self, made: Prefix, disk: SmallDisk) -> None:
         self.folder, self.path, self.environment = made.folder, disk.mount, made.environment
         self.disk, self.agent = disk, disk.outside / "agent"
-        self.wrapped = lambda command: disk.command(command)
+        self.wrapped = disk.command
         self.agent.mkdir()
         (self.agent / "installed").write_text("mode=none\n")
 
@@ -88,7 +88,7 @@ def test_a_trial_on_a_read_only_prefix_waits(prefix: OnDisk) -> None:
 
 
 def test_a_bad_release_is_undone_when_there_is_room_again(prefix: OnDisk) -> None:
-    """Whatever could be done meanwhile: in the end the old one runs, and the new one is refused or may be judged anew."""
+    """Whatever could be done meanwhile: in the end the old one runs, and nothing half is left."""
     old, new = prefix.on_trial("no-pass")
     prefix.write("trial", **prefix.facts("trial") | {"uptime_s": 10**9})
     prefix.heal()

@@ -105,9 +105,9 @@ def test_units_of_another_prefix_are_not_touched(prefix: Prefix) -> None:
 def test_an_agent_older_than_its_unit_is_known(prefix: Prefix) -> None:
     """By the uptime of this boot, so a clock that was set does not matter."""
     systemd(prefix, "keep_install")
-    ticks = 'PULLER_START=$(((now + {add}) * $(getconf CLK_TCK)))'
+    ticks = "PULLER_START=$(((now + {add}) * $(getconf CLK_TCK)))"
     for add, said in ((-5, "older"), (5, "newer")):
-        code = f'uptime_s; now=$REPLY; {ticks.format(add=add)}; unit_is_newer && say older || say newer'
+        code = f"uptime_s; now=$REPLY; {ticks.format(add=add)}; unit_is_newer && say older || say newer"
         assert f"{said}\n" == systemd(prefix, code)
 
 
