@@ -130,6 +130,11 @@ def as_applied(wanted: Service | None, recorded: Recorded | None) -> Service:
         for role, package in (wanted.packages.items() if wanted else ())
         if recorded.packages.get(role) == package.digest
     }
+    secrets = {
+        name: secret
+        for name, secret in (wanted.secrets.items() if wanted else ())
+        if name in recorded.secrets and str(recorded.secrets[name]) == str(secret)
+    }
     adopted = recorded.adopted and wanted is not None  # `configure` never ran for it: the document has its parameters
     parameters: dict[str, Value] = dict(wanted.parameters) if adopted and wanted else dict(recorded.parameters)
     return Service(
@@ -138,5 +143,6 @@ def as_applied(wanted: Service | None, recorded: Recorded | None) -> Service:
         version=recorded.version,
         state=wanted.state if wanted else recorded.state,
         parameters=parameters,
+        secrets=secrets,
         packages=packages,
     )
