@@ -5,6 +5,7 @@ Every session installs pinned versions (.ci/constraints.txt). What a session nee
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -71,6 +72,7 @@ def lint(session: nox.Session) -> None:
         ["mypy", *TYPED],
         ["lint-imports"],
         ["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *shell_scripts()],
+        ["shfmt", "--indent", "2", "--case-indent", "--language-dialect", "bash", "--diff", *kind_scripts()],
         ["python", ".ci/committed_words.py", *committed_files()],
     ]
     failed = [check for check in checks if not passes(session, check)]
@@ -214,6 +216,13 @@ def committed_files() -> list[str]:
     command = ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     return [name for name in listed if name and (ROOT / name).is_file()]
+
+
+def kind_scripts() -> list[str]:
+    """The scripts of the kinds, and what they share."""
+    kinds = [name for name in committed_files() if re.fullmatch(r"scripts/((common/)?[a-z_]+)\.sh", name)]
+    # In OPTIONS[allow-removals] shfmt reads a subtraction, and would write one.
+    return [name for name in kinds if name != "scripts/agentctl.sh"]
 
 
 def shell_scripts() -> list[str]:

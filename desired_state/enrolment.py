@@ -193,9 +193,7 @@ def check_token(request: EnrolmentRequest, held: HeldToken | None, *, now: datet
     """
     offered = secret_hash(request.token_secret)
     if held is None:
-        raise EnrolmentRefused(
-            f"join token {request.token_id} is not known, or is void; invite the host again"
-        )
+        raise EnrolmentRefused(f"join token {request.token_id} is not known, or is void; invite the host again")
     if not hmac.compare_digest(offered, held.secret_hash):
         raise EnrolmentRefused(f"join token {request.token_id} has another secret")
     if request.host != held.host:

@@ -25,6 +25,7 @@ REASONS = {
     "ServiceUnhealthy": "a service that shall run does not",
     "ServiceDegraded": "a service runs but is not whole",
     "LookFailed": "a service could not be looked at",
+    "Withdrawn": "a person on the host had everything removed; its document is not applied",
     "Held": "a step waits for a person",
     "RolledBack": "a bad revision was undone; the last good one runs",
     "RetryPending": "a failed step will be tried again",
@@ -62,6 +63,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     rolled_back: str = ""
     """Which revision was undone, why, and which one runs instead."""
     suspended_locally: str = ""
+    withdrawn: str = ""
+    """By whose order, on the host, everything is taken away; `document` is the one under that order."""
     previous: tuple[Condition, ...] = ()
 
 
@@ -74,13 +77,20 @@ def sync_of(evidence: Evidence) -> Sync:
         return "refused"
     if evidence.document is None or evidence.plan is None:
         return "unknown"
-    if evidence.rolled_back or evidence.plan.held or any(c.intent == "intended" for c in evidence.plan.changes):
+    if (
+        evidence.withdrawn
+        or evidence.rolled_back
+        or evidence.plan.held
+        or any(c.intent == "intended" for c in evidence.plan.changes)
+    ):
         return "behind"
     return "drifted" if evidence.plan.changes else "synced"
 
 
 def health_of(evidence: Evidence) -> HealthWord:
     """The worst health among the services of the document that shall run."""
+    if evidence.withdrawn:
+        return "unknown"  # that nothing runs is what was asked for, and no health
     words = [status.health for status in service_statuses(evidence) if status.desired_state in ("running", "adopted")]
     order: tuple[HealthWord, ...] = ("unhealthy", "unknown", "degraded")
     return next((word for word in order if word in words), "healthy" if evidence.document else "unknown")
@@ -166,6 +176,8 @@ def _differs(e: Evidence, changes: tuple[Change, ...]) -> Verdict:
 
 
 def _by_health(e: Evidence) -> Verdict:
+    if e.withdrawn:
+        return "False", "Withdrawn", e.withdrawn
     for word, reason in (("unhealthy", "ServiceUnhealthy"), ("unknown", "LookFailed"), ("degraded", "ServiceDegraded")):
         sick = [
             status

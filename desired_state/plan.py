@@ -70,8 +70,10 @@ def make_plan(
     kinds: Mapping[str, KindMeta],
     *,
     allow_removals: int | None = None,
+    command: str = "once",
 ) -> Plan:
-    """What brings this host to its document. `allow_removals` overrides the document's limit, for this one plan."""
+    """What brings this host to its document. `allow_removals` overrides the document's limit, for this one plan;
+    `command` is where a person says it."""
     changes = diff(document, record, observed, kinds)
     situations = [
         _Situation(
@@ -90,7 +92,7 @@ def make_plan(
     limit = document.limits.removals if allow_removals is None else allow_removals
     removals = [name for name, chain in chains.items() if any(step.removes for step in chain)]
     if len(removals) > limit:
-        held += [_held_removal(name, len(removals), limit) for name in removals]
+        held += [_held_removal(name, len(removals), limit, command) for name in removals]
         for name in removals:
             del chains[name]
     return Plan(revision=document.revision, changes=changes, steps=_ordered(document, chains), held=tuple(held))
@@ -112,10 +114,10 @@ def _not_plannable(
             yield Held(service=situation.wanted.name, verb=Verb.INSTALL, reason=situation.changes[0].reason)
 
 
-def _held_removal(name: str, count: int, limit: int) -> Held:
+def _held_removal(name: str, count: int, limit: int, command: str) -> Held:
     reason = (
         f"{count} services would be removed and the limit is {limit}: raise limits.removals of the host, "
-        f"or confirm on it with: towline-puller once --allow-removals {count}"
+        f"or confirm on it with: towline-puller {command} --allow-removals {count}"
     )
     return Held(service=name, verb=Verb.UNINSTALL, reason=reason)
 

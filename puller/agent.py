@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from puller.answering import answering
 from puller.calls.leftovers import end_leftovers
 from puller.calls.scripts import LOOK_STEP, look_step
-from puller.disk import is_writable, trouble
+from puller.disk import DiskTrouble, is_writable, trouble
 from puller.disk_wait import LOOK_AGAIN_S
 from puller.life import CountedSink, Life
 from puller.looking.exits import ExitWatch
@@ -55,7 +55,8 @@ class Agent:
         self._interval_s = float(DEFAULT_INTERVAL_S)
         self._last_pass = parts.clock.monotonic()
         self._is_at_work = False
-        self._disk_trouble = ""
+        self._disk: DiskTrouble | None = None
+        self._disk_patience_s = LOOK_AGAIN_S
         self._retry: asyncio.TimerHandle | None = None
         self._exits = ExitWatch(lambda _: self.wake("exit"))
         self._scheduler = AsyncIOScheduler(
@@ -132,7 +133,7 @@ class Agent:
             return None
         else:
             self.life.count_pass(end)
-            self._disk_trouble = ""
+            self._disk, self._disk_patience_s = None, LOOK_AGAIN_S
             return end
         finally:
             self._is_at_work = False
@@ -146,19 +147,20 @@ class Agent:
             _log.error("pass failed", trigger=trigger, error=repr(error), exc_info=error)
             self.life.note_failure("PassFailed", f"a pass failed: {error!r}")
             return
-        if self._disk_trouble != str(disk):
+        if str(self._disk) != str(disk):
             _log.error("waiting for the disk", reason=disk.reason, message=str(disk))
-        self._disk_trouble = str(disk)
+        self._disk = disk
         self.life.note_failure(disk.reason, str(disk))
         notify(f"STATUS={disk.reason}: {str(disk)[:300]}")
 
     async def _watch_disk(self) -> None:
         """Makes a pass as soon as a disk that took nothing can be written again."""
         while True:
-            await asyncio.sleep(LOOK_AGAIN_S)
-            if self._disk_trouble and not self._is_at_work and is_writable(self._parts.paths.state):
-                _log.info("the disk can be written again")
-                self._disk_trouble = ""
+            await asyncio.sleep(self._disk_patience_s)
+            if self._disk is not None and not self._is_at_work and is_writable(self._disk.folder):
+                # A probe is small: a pass may fail again at once, and must not be made every five seconds then.
+                self._disk_patience_s = min(2 * self._disk_patience_s, DEFAULT_INTERVAL_S)
+                _log.info("the disk can be written again", folder=str(self._disk.folder))
                 self.wake("retry")
 
     async def _drained(self, work: Coroutine[Any, Any, PassEnd | None]) -> PassEnd | None:

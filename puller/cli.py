@@ -21,6 +21,8 @@ EXIT_CODES = (
 )
 
 EXIT_DAMAGED = 3
+BY_HAND = ("once", "plan", "enroll", "withdraw")
+"""Called from a shell that may not have the proxies that agentctl.sh stored for the agent."""
 
 
 class Duration(click.ParamType[timedelta]):
@@ -57,8 +59,12 @@ def main(context: click.Context, prefix: Path, verbose: bool) -> None:
     if context.invoked_subcommand != "alive":  # asked every minute, and logs nothing
         from puller.logs import configure_logs  # noqa: PLC0415
 
-        configure_logs(verbose=verbose, quiet=context.invoked_subcommand not in ("run", "once"))
+        configure_logs(verbose=verbose, quiet=context.invoked_subcommand not in ("run", "once", "withdraw"))
     context.obj = Paths(prefix.absolute())
+    if context.invoked_subcommand in BY_HAND:
+        from puller.proxy_file import stand_in  # noqa: PLC0415
+
+        stand_in(context.obj.proxies, os.environ)
 
 
 @main.command()
@@ -159,6 +165,26 @@ def resume(paths: "Paths") -> None:
     from puller.commands import resume_host  # noqa: PLC0415
 
     click.echo(_guarded(lambda: resume_host(paths)))
+
+
+@main.command(
+    epilog="Exit codes: 0 nothing of it is left, or would be; 1 something failed, run it again; 2 something is held."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Print what it would do, and change nothing.")
+@click.option("--purge-data", is_flag=True, help="Delete the data of the services too.")
+@click.option(
+    "--allow-removals", type=click.IntRange(0, 1000), help="Remove so many services, whatever the host's limit."
+)
+@click.pass_obj
+def withdraw(paths: "Paths", only_plan: bool, purge_data: bool, allow_removals: int | None) -> None:
+    """Removes everything that towline runs here but the agent, which must not run. Data stays unless told to go."""
+    from desired_state.withdrawal import Withdrawal  # noqa: PLC0415
+    from puller import withdraw as command  # noqa: PLC0415
+
+    order, run = Withdrawal(purge_data=purge_data), command.plan_withdrawal if only_plan else command.withdraw
+    printed, code = _guarded(lambda: run(paths, os.environ, order, allow_removals=allow_removals))
+    click.echo(printed, nl=False)
+    sys.exit(code)
 
 
 @main.command()

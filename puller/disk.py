@@ -5,7 +5,6 @@ It may be full or read-only for hours, and nothing is damaged by that: the pulle
 
 import errno
 import os
-import secrets
 import sqlite3
 from pathlib import Path
 from typing import Literal
@@ -22,6 +21,7 @@ class DiskTrouble(Exception):
 
     def __init__(self, state: State, folder: Path) -> None:
         super().__init__(words(state, folder))
+        self.folder = folder
         self.reason = {"full": "DiskFull", "read-only": "DiskReadOnly"}.get(state, "DiskFailed")
 
 
@@ -56,18 +56,16 @@ def trouble(error: BaseException, folder: Path) -> DiskTrouble | None:
         return next((each for each in found if each is not None), None)
     if isinstance(error, sqlite3.Error):
         return _of_sqlite(error, folder)
-    if isinstance(error, OSError) and error.errno in FULL:
-        return DiskTrouble("full", folder)
-    if isinstance(error, OSError) and error.errno == errno.EROFS:
-        return DiskTrouble("read-only", folder)
+    if isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS):
+        return DiskTrouble("read-only" if error.errno == errno.EROFS else "full", _place(error, folder))
     return trouble(error.__cause__, folder) if error.__cause__ is not None else None
 
 
 def is_writable(folder: Path) -> bool:
     """Whether a block can be written there now: tried, because a look at free space does not know quotas."""
-    probe = folder / f".probe.{secrets.token_hex(6)}"
+    probe = folder / ".probe"  # always the same one: what is killed here leaves one, and not one each time
     try:
-        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:
         return False
     try:
@@ -79,6 +77,13 @@ def is_writable(folder: Path) -> bool:
         os.close(descriptor)
         probe.unlink(missing_ok=True)
     return True
+
+
+def _place(error: OSError, folder: Path) -> Path:
+    """The folder that was written to, which may be of another file system than the state."""
+    if isinstance(error.filename, str) and error.filename.startswith("/"):
+        return next((place for place in Path(error.filename).parents if place.is_dir()), folder)
+    return folder
 
 
 def _of_sqlite(error: sqlite3.Error, folder: Path) -> DiskTrouble | None:

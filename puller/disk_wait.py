@@ -34,15 +34,16 @@ async def until_writable(paths: Paths, why: DiskTrouble) -> bool:
     watchdog = asyncio.create_task(tell_watchdog())
     try:
         with answering(paths, life.word) as open_:
-            while not is_writable(_existing(paths.state)):
+            # A wait first: a probe is small, and what failed at the start may fail again at once.
+            while not await _is_set(stop, LOOK_AGAIN_S):
                 open_.open()
-                if await _is_set(stop, LOOK_AGAIN_S):
-                    return False
+                if is_writable(_existing(why.folder)):
+                    _log.info("the disk can be written again", folder=str(why.folder))
+                    return True
     finally:
         watchdog.cancel()
         await asyncio.gather(watchdog, return_exceptions=True)
-    _log.info("the disk can be written again")
-    return True
+    return False
 
 
 async def _is_set(stop: asyncio.Event, seconds: float) -> bool:

@@ -15,6 +15,7 @@ ADVICE = {
     "DocumentExpired": "publish again, or set this host's clock right",
     "RolledBack": "correct what the message says in the catalogue and publish a newer revision",
     "StepFailed": "put right what the message says; then publish a change, or try again now: towline-puller once",
+    "Withdrawn": "take the agent away too (agentctl.sh uninstall), or start it: it installs everything again",
     "Held": "decide what the message asks",
     "Drifted": "mode audit changes nothing: set mode enforce in the catalogue to have it repaired",
     "LookFailed": "run the script's check_status by hand: its log is in the message or on the page",

@@ -105,8 +105,8 @@ checked() {
 }
 
 server_arguments() { # sets ARGUMENTS
-  ARGUMENTS=("--config.file=$etc/prometheus.yml" "--storage.tsdb.path=$data" "--storage.tsdb.retention.time=$(seconds retention)"
-    "--web.listen-address=${PARAM[bind]}:${PARAM[port]}" --web.route-prefix=/)
+  ARGUMENTS=("--config.file=$etc/prometheus.yml" "--storage.tsdb.path=$data" "--storage.tsdb.retention.time=$(seconds retention)")
+  ARGUMENTS+=("--web.listen-address=${PARAM[bind]}:${PARAM[port]}" --web.route-prefix=/)
   [[ -z ${PARAM[retention_size]} ]] || { to_bytes "${PARAM[retention_size]}" && ARGUMENTS+=("--storage.tsdb.retention.size=${REPLY}B"); }
   [[ -z ${PARAM[external_url]} ]] || ARGUMENTS+=("--web.external-url=${PARAM[external_url]}")
   add_options extra

@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from desired_state.catalogue import Problem
 
-_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?\Z")
+_IN_URL = r"[A-Za-z0-9._~:@!$&'()*+,;=%\[\]-]"
+"""What RFC 3986 lets stand in one. A quote or a backslash would also have to be escaped in the token's JSON."""
+_URL = re.compile(rf"https?://{_IN_URL}+(/{_IN_URL}*)*\Z")
 _END = "TOWLINE"
 
 
@@ -38,11 +40,12 @@ def pasted(token: str, *, backend_url: str, agentctl_hex: str, way: Way) -> str:
     """Fetch `agentctl.sh`, check it, install the agent, and join."""
     url = quote(f"{way.mirror.rstrip('/') or f'{backend_url}/v1/agent'}/sha256/{agentctl_hex}")
     curl = f"curl -gfsSL --connect-timeout 20 --retry 3{_option(' --cacert', way.ca_file)}"
-    wget = f"wget -q -T 20{_option(' --ca-certificate', way.ca_file)}"
+    wget = f"wget -nv -T 20{_option(' --ca-certificate', way.ca_file)}"
     lines = (
         """(umask 077; d=$(mktemp -d) && trap 'rm -rf -- "$d"' EXIT && cat >"$d/token" &&""",
-        f""" {{ {curl} -o "$d/agentctl.sh" {url} ||""",
-        f"""   {wget} -O "$d/agentctl.sh" {url}; }} &&""",
+        # One of them alone: what it says of its failure is the reason, and not that the other one is missing.
+        f""" if command -v curl >/dev/null; then {curl} -o "$d/agentctl.sh" {url}""",
+        f""" else {wget} -O "$d/agentctl.sh" {url}; fi &&""",
         f""" printf '%s  %s\\n' {agentctl_hex} "$d/agentctl.sh" | sha256sum --check --quiet - &&""",
         f""" bash "$d/agentctl.sh" install --token-file "$d/token"{_options(way, with_mirror=True)}) <<'{_END}'""",
     )
@@ -78,7 +81,7 @@ def _path_problem(pointer: str, path: str) -> Problem | None:
 
 
 def _url_problem(pointer: str, url: str, name: str = "") -> Problem | None:
-    if _URL.match(url) and url.isprintable() and len(url) <= 1000:
+    if _URL.match(url) and len(url) <= 1000:
         return None
-    message = "must be an http or https URL without blanks, query and control characters"
+    message = "must be an http or https URL of the characters that URLs have, without a query"
     return Problem(pointer=pointer, message=f"{name} {message}".strip())

@@ -151,6 +151,8 @@ def standing(facts: Facts, now: datetime) -> Standing:
 def _by_evidence(facts: Facts, said: Said) -> Standing:
     if said.stalled or said.sync == "refused":
         return Standing(word=Word.FAILED, sentence=said.message or spaced(said.ready_reason) or "Needs a person.")
+    if said.ready_reason == "Withdrawn":
+        return _suspended(said.message, None)  # by an operator of the host: nobody looks after it, and that is meant
     if has_drifted(said):
         return Standing(word=Word.DRIFTED, sentence=said.message or _differs(said.differences))
     if not on_newest(facts) or said.differences:

@@ -6,13 +6,13 @@ from pathlib import Path
 import structlog
 from msgspec import Struct
 
-from desired_state.acceptance import Accepted
 from desired_state.answer import observation_of, read_answer
 from desired_state.contract import KindMeta, Verb
 from desired_state.document import Service, Value
 from desired_state.names import Digest, Kind, ServiceName
 from desired_state.observed import Observation
 from desired_state.record import Recorded
+from desired_state.withdrawal import ToHold
 from puller.bundles import Bundle, BundleDamaged, check_bundle
 from puller.calls.environment import environment
 from puller.paths import Paths
@@ -99,7 +99,7 @@ class ScriptShelf:
         self._parts = parts
         self._opened: dict[Digest, Bundle] = {}
 
-    async def scripts(self, accepted: Accepted) -> Scripts:
+    async def scripts(self, accepted: ToHold) -> Scripts:
         """The scripts that the document pins, equal to its archive. Raises Unavailable or Stalled."""
         artifact = accepted.document.bundle
         bundle = self._opened.get(artifact.digest)

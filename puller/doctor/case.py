@@ -16,7 +16,7 @@ from puller.doctor.finding import NotNow
 from puller.doctor.target import DEFAULT_PORTS, Target, target_of
 from puller.paths import Paths
 from puller.ports import Fetched, Stalled, Unavailable
-from puller.proxy_file import read_proxy_file
+from puller.proxy_file import is_proxy_variable, of_the_agent
 from puller.settings import Misconfigured, Settings, load_settings
 from puller.store import read_store
 from puller.transport.http_client import Answer, Deadlines, HttpClient, shown
@@ -45,7 +45,7 @@ class Case:
     def __init__(self, paths: Paths, environ: Mapping[str, str]) -> None:
         self.paths = paths
         self.clock = SystemClock()
-        self.environ = {**_proxies_of_the_unit(paths), **environ}
+        self.environ = _environment_of_the_agent(paths, environ)
         self.settings: Settings | None = None
         self.settings_problem = ""
         self._memo: dict[str, asyncio.Task[Any]] = {}
@@ -172,12 +172,13 @@ async def _ask(signed: SignedClient, path: str) -> Poll:
     return Poll(answer=answer, asked=asked)
 
 
-def _proxies_of_the_unit(paths: Paths) -> dict[str, str]:
-    """They are for every HTTP library of this process, which look into its environment."""
+def _environment_of_the_agent(paths: Paths, environ: Mapping[str, str]) -> dict[str, str]:
+    """With the agent's proxies, for every HTTP library of this process too: they look into its environment."""
     try:
-        found = read_proxy_file(paths.proxies)
+        found = of_the_agent(paths.proxies, environ)
     except OSError:
-        return {}
-    for name, value in found.items():
-        os.environ.setdefault(name, value)
+        return dict(environ)
+    for name in [name for name in os.environ if is_proxy_variable(name) and name not in found]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in found.items() if is_proxy_variable(name)})
     return found

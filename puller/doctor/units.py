@@ -20,6 +20,11 @@ Unit = Mapping[str, str]
 def units(case: Case) -> Iterator[Finding]:
     """Units, timer or cron line, whichever `agentctl.sh install` has set up."""
     mode = _installed_mode(case)
+    if mode == "none":
+        yield warning(
+            "installed with nobody to look after the agent (keeper: none)", "its own supervisor must restart it"
+        )
+        return
     if mode == "cron":
         yield _cron(case)
         return

@@ -7,7 +7,6 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from desired_state.acceptance import Accepted
 from desired_state.answer import Answer, read_answer
 from desired_state.contract import Effect, Exit, Verb
 from desired_state.document import Service
@@ -17,6 +16,7 @@ from desired_state.record import Record, Recorded
 from desired_state.report import StepOutcome, StepResult
 from desired_state.retry import MAX_ATTEMPTS, Next, after_failure
 from desired_state.step import Step
+from desired_state.withdrawal import ToHold
 from puller.bundles import BundleDamaged
 from puller.calls.scripts import AS_APPLIED, Scripts, as_applied
 from puller.crash_points import reached
@@ -45,7 +45,7 @@ class Applier:
     """Runs steps of one document. `record` and `waits` grow with every step that ends."""
 
     def __init__(
-        self, parts: Parts, *, accepted: Accepted, scripts: Scripts, run: OpenRun, record: Record, waits: Waits
+        self, parts: Parts, *, accepted: ToHold, scripts: Scripts, run: OpenRun, record: Record, waits: Waits
     ) -> None:
         self._parts, self._accepted, self._scripts, self._run = parts, accepted, scripts, run
         self.record, self.waits = record, waits

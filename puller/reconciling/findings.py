@@ -9,6 +9,7 @@ from desired_state.observed import Observed
 from desired_state.outcome import Evidence
 from desired_state.record import Record
 from desired_state.step import Plan
+from desired_state.withdrawal import ToHold
 from puller.reconciling import backoff
 from puller.reconciling.applying import Failure
 from puller.reconciling.intake import Taken
@@ -32,13 +33,14 @@ class Findings:
     taken: Taken = field(default_factory=Taken)
     allowed: Allowed = field(default_factory=lambda: Allowed(mode="enforce"))
     allow_removals: int | None = None
-    in_force: Accepted | None = None
-    """The document that this pass holds the host to: the newest accepted, or the last good one."""
+    in_force: ToHold | None = None
+    """The document that this pass holds the host to: the newest accepted, the last good one, or one withdrawn."""
     newest: Accepted | None = None
     observed: Observed = field(default_factory=dict)
     plan: Plan | None = None
     expired: str = ""
     rolled_back: str = ""
+    withdrawn: str = ""
     failures: list[Failure] = field(default_factory=list)
     stalled: list[str] = field(default_factory=list)
     """Failures that belong to no step and need a person."""
@@ -85,6 +87,7 @@ class Findings:
             expired=self.expired,
             rolled_back=self.rolled_back,
             suspended_locally=self.allowed.suspended_locally,
+            withdrawn=self.withdrawn,
             previous=previous,
         )
 

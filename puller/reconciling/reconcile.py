@@ -16,15 +16,16 @@ from desired_state.observed import Identity
 from desired_state.plan import make_plan
 from desired_state.progress import after_look
 from desired_state.report import Status
-from desired_state.retry import MAX_ATTEMPTS, Next
+from desired_state.retry import Next
 from desired_state.step import Step
+from desired_state.withdrawal import ToHold, Withdrawal, Withdrawn
 from puller.calls.scripts import Scripts, ScriptShelf
 from puller.crash_points import reached
 from puller.looking.observer import Observer
 from puller.metrics import PassNumbers
 from puller.ports import Stalled, Unavailable
 from puller.reconciling import backoff
-from puller.reconciling.applying import Applier, may_run, spent
+from puller.reconciling.applying import Applier, may_run
 from puller.reconciling.delivery import Deliverer
 from puller.reconciling.findings import Findings
 from puller.reconciling.housekeeping import forget_unused
@@ -34,6 +35,8 @@ from puller.reconciling.modes import allowed
 from puller.reconciling.parts import Parts
 from puller.reconciling.recording import Recorded, record
 from puller.reconciling.recovery import recover
+from puller.reconciling.verdict import bad, verdict
+from puller.reconciling.withdrawing import WITHDRAWN, refuse_withdrawal
 from puller.store import documents, outbox, waits
 from puller.store.documents import BadRevision
 from puller.store.journal import OpenRun
@@ -75,8 +78,16 @@ class Reconciler:
         )
         self._loaded = False
 
-    async def run_pass(self, trigger: Trigger, *, allow_removals: int | None = None, insist: bool = False) -> PassEnd:
-        """One pass. `insist`: what stalled or backs off is tried now; `allow_removals`: instead of the limit, once."""
+    async def run_pass(
+        self,
+        trigger: Trigger,
+        *,
+        allow_removals: int | None = None,
+        insist: bool = False,
+        withdrawal: Withdrawal | None = None,
+    ) -> PassEnd:
+        """One pass. `insist`: what stalled or backs off is tried now; `allow_removals`: instead of the limit, once;
+        `withdrawal`: everything is taken away instead, and Stalled is raised where the mode forbids it."""
         findings = await self._begin(trigger, allow_removals)
         if insist or findings.known.requests:
             await self._parts.store.transact(waits.clear_all)
@@ -87,7 +98,7 @@ class Reconciler:
             findings.newest = self.intake.accepted
             if findings.taken.is_new and findings.known.open_run is None and trigger == "schedule":
                 findings.run = replace(findings.run, trigger="document")
-            await self._converge(findings)
+            await (self._converge(findings) if withdrawal is None else self._withdraw(findings, withdrawal))
             reached("after_apply")
         finally:
             recorded = await record(self._parts, findings)
@@ -98,13 +109,15 @@ class Reconciler:
         await self._measure(findings, recorded)
         return _end(findings, recorded.status, self._parts.clock.now())
 
-    async def preview(self) -> Findings:
+    async def preview(self, withdrawal: Withdrawal | None = None, *, allow_removals: int | None = None) -> Findings:
         """What a pass would do now. Fetches and looks; keeps nothing. Raises Unavailable or Stalled."""
-        findings = await self._begin("request", None)
+        findings = await self._begin("request", allow_removals)
         findings.taken, findings.newest = await self.intake.peek()
         if findings.newest is not None:
             findings.allowed = allowed(findings.newest.document, findings.known.suspension, findings.now)
             findings.in_force = self._document_to_hold(findings, findings.newest)
+            if withdrawal is not None:
+                findings.in_force = Withdrawn(findings.newest, withdrawal, findings.record)
             await self._look(findings, findings.in_force, await self._shelf.scripts(findings.in_force))
         return findings
 
@@ -154,6 +167,15 @@ class Reconciler:
             self._tell_of_return(findings, bad, self.intake.good)
             await self._reach(findings, self.intake.good)
 
+    async def _withdraw(self, findings: Findings, order: Withdrawal) -> None:
+        """Takes away what is here. What fails is no reason to bring anything back."""
+        newest = findings.newest
+        findings.allowed = allowed(newest.document if newest else None, findings.known.suspension, findings.now)
+        refuse_withdrawal(findings)
+        if newest is not None:
+            findings.withdrawn = WITHDRAWN
+            await self._reach(findings, Withdrawn(newest, order, findings.record))
+
     def _document_to_hold(self, findings: Findings, newest: Accepted) -> Accepted:
         bad, good = findings.known.bad, self.intake.good
         if bad is None or good is None or bad.digest != newest.digest:
@@ -167,16 +189,17 @@ class Reconciler:
             f"instead, and {bad.revision} is not tried again: publish a newer one"
         )
 
-    async def _reach(self, findings: Findings, accepted: Accepted) -> BadRevision | None:
+    async def _reach(self, findings: Findings, accepted: ToHold) -> BadRevision | None:
         """Observe, diff, plan, apply, verify. What makes the document a bad one, if something does."""
         findings.in_force = accepted
-        late = expired(accepted.document, findings.now)
+        # An order said here and now is no older for the age of the document that it stands on.
+        late = expired(accepted.document, findings.now) if isinstance(accepted, Accepted) else None
         findings.expired = late.message if late else ""
         try:
             scripts = await self._shelf.scripts(accepted)
         except Stalled as error:
             findings.stalled.append(str(error))
-            return self._bad(findings, accepted, "", str(error))
+            return bad(findings, accepted, "", str(error)) if isinstance(accepted, Accepted) else None
         except Unavailable as error:
             await self._do_without(findings, accepted, error)
             return None
@@ -187,16 +210,18 @@ class Reconciler:
         for _ in range(MAX_ROUNDS):
             if not await self._apply(findings, accepted, scripts):
                 break
-        return self._verdict(findings, accepted)
+        return verdict(findings, accepted) if isinstance(accepted, Accepted) else None
 
-    async def _do_without(self, findings: Findings, accepted: Accepted, error: Unavailable) -> None:
-        """The new document's scripts cannot be had now: until they can, the last good one is kept up."""
+    async def _do_without(self, findings: Findings, accepted: ToHold, error: Unavailable) -> None:
+        """The new document's scripts cannot be had now: until they can, the last good one is kept up, or taken away."""
         findings.retrying.append(f"revision {accepted.document.revision} waits for its scripts: {error}")
         good = self.intake.good
-        if good is not None and good.digest != accepted.digest:
+        if isinstance(accepted, Withdrawn) and good is not None and good.digest != accepted.accepted.digest:
+            await self._reach(findings, Withdrawn(good, accepted.order, findings.record))
+        elif isinstance(accepted, Accepted) and good is not None and good.digest != accepted.digest:
             await self._reach(findings, good)
 
-    async def _look(self, findings: Findings, accepted: Accepted, scripts: Scripts, *applied: Step) -> None:
+    async def _look(self, findings: Findings, accepted: ToHold, scripts: Scripts, *applied: Step) -> None:
         """Observe, diff and plan; those that were just worked on are looked at by their script."""
         document = accepted.document
         findings.observed = await self._observer.observe(
@@ -207,10 +232,15 @@ class Reconciler:
                 findings.record[name] = after_look(entry, findings.observed[name])
         reached("before_plan")
         findings.plan = make_plan(
-            document, findings.record, findings.observed, scripts.kinds, allow_removals=findings.allow_removals
+            document,
+            findings.record,
+            findings.observed,
+            scripts.kinds,
+            allow_removals=findings.allow_removals,
+            command="withdraw" if isinstance(accepted, Withdrawn) else "once",
         )
 
-    async def _apply(self, findings: Findings, accepted: Accepted, scripts: Scripts) -> bool:
+    async def _apply(self, findings: Findings, accepted: ToHold, scripts: Scripts) -> bool:
         """Runs what may be run and looks again; whether everything succeeded and more is to be done."""
         planned = findings.plan.steps if findings.plan else ()
         steps = may_run(planned, findings.waiting(), only_corrective=bool(findings.expired))
@@ -235,7 +265,7 @@ class Reconciler:
         await self._look(findings, accepted, scripts, *steps)
         return not applier.failures
 
-    def _slow_repairs(self, findings: Findings, accepted: Accepted, done: list[Step]) -> None:
+    def _slow_repairs(self, findings: Findings, accepted: ToHold, done: list[Step]) -> None:
         """A service that dies again and again is started again more and more slowly."""
         for service in {step.service for step in done if step.intent == "corrective"}:
             findings.waits[service] = backoff.after(
@@ -247,31 +277,6 @@ class Reconciler:
                 now=self._parts.clock.now(),
                 jitter=self._parts.jitter(),
             )
-
-    def _verdict(self, findings: Findings, accepted: Accepted) -> BadRevision | None:
-        """A document is bad when a step that it asks for stalled, or failed too often."""
-        for failure in findings.failures:
-            if failure.document == accepted.digest and spent(failure):
-                return self._bad(findings, accepted, failure.step.service, failure.message)
-        return self._forgotten_verdict(findings, accepted)
-
-    def _forgotten_verdict(self, findings: Findings, accepted: Accepted) -> BadRevision | None:
-        """That of a puller that was ended between the failure and this conclusion: the wait it left tells enough."""
-        asked = {c.service for c in findings.plan.changes if c.intent == "intended"} if findings.plan else set()
-        for wait in findings.waits.values():
-            no_use = wait.state == "stalled" or wait.attempts >= MAX_ATTEMPTS
-            if wait.document == accepted.digest and wait.service in asked and no_use:
-                return self._bad(findings, accepted, wait.service, wait.message)
-        return None
-
-    def _bad(self, findings: Findings, accepted: Accepted, service: str, message: str) -> BadRevision:
-        return BadRevision(
-            digest=accepted.digest,
-            revision=accepted.document.revision,
-            service=service,
-            message=message[:800],
-            since=findings.now,
-        )
 
 
 def _end(findings: Findings, status: Status, now: datetime) -> PassEnd:

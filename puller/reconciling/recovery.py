@@ -1,6 +1,6 @@
 """After a crash: what became of the steps that an earlier puller started. Nothing is run here, and nothing assumed."""
 
-from desired_state.acceptance import Accepted
+from desired_state.withdrawal import ToHold, Withdrawal, Withdrawn, withdrawn_digest
 from puller.calls.scripts import ScriptShelf
 from puller.ports import Call, Stalled, Unavailable
 from puller.reconciling.applying import Applier, lose
@@ -26,7 +26,7 @@ async def _applier(
     parts: Parts, findings: Findings, intake: Intake, shelf: ScriptShelf, journalled: Journalled
 ) -> Applier | None:
     """What can read the script's answer: that of the document the step was planned from."""
-    accepted = _planned_from(intake, journalled)
+    accepted = _planned_from(findings, intake, journalled)
     if accepted is None:
         return None
     try:
@@ -38,9 +38,16 @@ async def _applier(
     )
 
 
-def _planned_from(intake: Intake, journalled: Journalled) -> Accepted | None:
-    held = (intake.accepted, intake.good)
-    return next((accepted for accepted in held if accepted and accepted.digest == journalled.document), None)
+def _planned_from(findings: Findings, intake: Intake, journalled: Journalled) -> ToHold | None:
+    for accepted in (intake.accepted, intake.good):
+        if accepted is None:
+            continue
+        if accepted.digest == journalled.document:
+            return accepted
+        for order in (Withdrawal(), Withdrawal(purge_data=True)):
+            if withdrawn_digest(accepted.digest, order) == journalled.document:
+                return Withdrawn(accepted, order, findings.record)
+    return None
 
 
 def _call(parts: Parts, journalled: Journalled) -> Call:

@@ -19,7 +19,9 @@ def status_of(evidence: Evidence, previous: Status | None, *, about: Status) -> 
         sync = "behind"  # an older document is kept up because the newest cannot be had whole
     applied = previous.applied_revision if previous else None
     plan = evidence.plan
-    if evidence.document is not None and plan is not None and not (plan.changes or plan.held):
+    if evidence.withdrawn:
+        applied = None
+    elif evidence.document is not None and plan is not None and not (plan.changes or plan.held):
         applied = evidence.document.revision
     return replace(
         about,

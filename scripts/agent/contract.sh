@@ -44,7 +44,10 @@ check_status() {
   if puller_runs; then config_digest "/proc/$PULLER_PID/cmdline"; else config_digest; fi
   fact config "$REPLY"
   for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
-  [[ -n $PULLER_PID ]] || { fact version "${due%-*}" && answer stopped "${HOLDER:+another puller works here (pid $HOLDER)}"; }
+  if [[ -z $PULLER_PID ]]; then
+    fact version "${due%-*}"
+    why_stopped && answer stopped "$REPLY"
+  fi
   fact version "${PULLER_RELEASE%-*}"
   fact pid "$PULLER_PID"
   fact start_time "$PULLER_START"
@@ -54,6 +57,14 @@ check_status() {
   [[ $mode != systemd && $mode != user ]] || fact unit "$PULLER_UNIT"
   [[ ! -e $agent/trial ]] || answer running "release $due is on trial"
   answer running
+}
+
+why_stopped() { # -> REPLY
+  REPLY=''
+  [[ ! -e $agent/stopped ]] || { REPLY='an operator stopped the agent' && return 0; }
+  [[ -z $HOLDER ]] || { REPLY="another puller works here (pid $HOLDER)" && return 0; }
+  { read -r REPLY <"$prefix/state/lock"; } 2>/dev/null || return 0
+  REPLY="process $REPLY is gone"
 }
 
 # install: the release beside the others. One that was undone is not tried again.
@@ -68,11 +79,16 @@ install() {
     unpack_release "$file" "$hex"
     CHANGED=1
   fi
-  [[ -z ${TOWLINE_VERSION-} || $TOWLINE_VERSION == "${REPLY%-*}" ]] ||
-    fail "$DOCUMENT_WRONG" "the package holds version ${REPLY%-*}, the document says $TOWLINE_VERSION"
-  [[ ! -L $agent/current ]] || return 0
-  switch_release current "$REPLY" # a first one needs no trial: there is no other
-  switch_release good "$REPLY"
+  local -r id=$REPLY
+  [[ -z ${TOWLINE_VERSION-} || $TOWLINE_VERSION == "${id%-*}" ]] ||
+    fail "$DOCUMENT_WRONG" "the package holds version ${id%-*}, the document says $TOWLINE_VERSION"
+  release_of current || first_link current "$id" # a first one needs no trial: there is no other
+  release_of good || [[ -e $agent/trial ]] || { release_of current && first_link good "$REPLY"; }
+}
+
+first_link() { # first_link LINK RELEASE
+  switch_release "$1" "$2"
+  CHANGED=1
 }
 
 refuse_refused() { # refuse_refused HEX
@@ -115,7 +131,6 @@ start() {
 # the agent that asked for it (its keeper does), and its receipt is read by the one that comes.
 restart() {
   local file version digest name
-  local -i begun
   { package_of release && release_with "${digest#sha256:}"; } || fail "$NOT_INSTALLED" 'the wanted release is not installed'
   local -r wanted=$REPLY
   refuse_refused "${digest#sha256:}"
@@ -127,12 +142,11 @@ restart() {
   CHANGED=1
   ask_for_restart
   exec 7>&- # whoever restarts it needs the lock
-  ((begun = SECONDS))
-  until puller_runs && [[ $PULLER_PID:$PULLER_START != "$before" && $PULLER_RELEASE == "$wanted" ]]; do
-    ((SECONDS - begun < 60)) || fail "$FAILED" "release $wanted does not start: $(last_words_of_agent)"
-    pause 0.2
-  done
+  deadline 60
+  wait_until is_restarted || fail "$FAILED" "release $wanted does not start: $(last_words_of_agent)"
 }
+
+is_restarted() { puller_runs && [[ $PULLER_PID:$PULLER_START != "$before" && $PULLER_RELEASE == "$wanted" ]]; }
 
 is_due() { release_of current && [[ $REPLY == "$1" ]]; }
 

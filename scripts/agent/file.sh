@@ -35,12 +35,12 @@ remove_below() {
 # take_lock SECONDS [TEXT]: one command at a time works on this prefix. Who waits says who works; false when the time is
 # over. Descriptor 7 holds it until this process ends: what outlives us is started with 7>&-.
 take_lock() {
-  local -i end=SECONDS+$1
+  local -i latest=SECONDS+$1
   local text=${2-}
   until lock_is_ours; do
     [[ -z $text ]] || note "$text$(holder_of_lock)"
     text=''
-    ((SECONDS < end)) && flock -w "$((end - SECONDS))" 7 || return 1 # and then look whether that file is still the lock
+    ((SECONDS < latest)) && flock -w "$((latest - SECONDS))" 7 || return 1 # and then look whether that file is still the lock
     exec 7>&-
   done
   printf '%s %s\n' "$$" "${command-}" >"$agent/lock" 2>/dev/null || : # words only; a full disk is no reason

@@ -152,10 +152,10 @@ judge_keeper() {
 }
 
 judge_runner() { # somebody else's puller below this prefix; ours is known also where its release was removed
-  local words=''
+  local text=''
   if puller_runs || [[ -z $HOLDER ]]; then return 0; fi
-  { IFS= read -r -d '' -n 65536 words < <(tr '\0' '\n' <"/proc/$HOLDER/cmdline"); } 2>/dev/null || :
-  [[ $'\n'$words == *$'\n'"$(readlink -m -- "$agent")/releases/"* ]] ||
+  { IFS= read -r -d '' -n 65536 text < <(tr '\0' '\n' <"/proc/$HOLDER/cmdline"); } 2>/dev/null || :
+  [[ $'\n'$text == *$'\n'"$(readlink -m -- "$agent")/releases/"* ]] ||
     problem "another towline-puller (pid $HOLDER) works below $prefix, and agentctl.sh did not install it: stop it first, and whatever starts it"
 }
 

@@ -85,12 +85,12 @@ last_line() { # last_line TEXT: that, or the one where curl and wget say what is
 # about_clock URL: adds to REPLY what the other side's clock shows. It is asked without verifying it and nothing but the
 # words depends on it.
 about_clock() {
-  local -r words=$REPLY
+  local -r told=$REPLY
   local date=''
   if has curl; then date=$(web_headers "$1" unverified 2>/dev/null | tr -d '\r' | sed -n 's/^[Dd]ate: //p' | tail -n 1) || date=''; fi
   date=$(date -u -d "$date" +%s 2>/dev/null) || date=''
-  REPLY=$words
-  [[ -z $date ]] || skew_of "$date" || REPLY="$words. $REPLY"
+  REPLY=$told
+  [[ -z $date ]] || skew_of "$date" || REPLY="$told. $REPLY"
 }
 
 # skew_of SECONDS: false when the clock is more than two minutes from that moment; REPLY says how much, and what to do.

@@ -44,8 +44,8 @@ declare -i DEADLINE=0
 deadline() {
   local -i most=3600
   [[ ! ${TOWLINE_TIMEOUT_S-} =~ ^[1-9][0-9]{0,5}$ ]] || most=$TOWLINE_TIMEOUT_S
-  ((most = most > 5 ? most - 3 - SECONDS : 2))
-  ((DEADLINE = SECONDS + ($1 < most ? $1 : most)))
+  most=$((most > 5 ? most - 3 - SECONDS : 2)) # not in ((...)): zero is no failure
+  DEADLINE=$((SECONDS + ($1 < most ? $1 : most)))
 }
 
 # wait_until COMMAND...: until it succeeds or DEADLINE has passed.

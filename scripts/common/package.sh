@@ -135,7 +135,7 @@ archive_is_safe() {
   local -i members=0 bytes=0
   local -A links=()
   while IFS= read -r line; do
-    [[ $line =~ $MEMBER ]] || { problem="an odd member: $line"; break; }
+    [[ $line =~ $MEMBER ]] || { problem="an odd member: $line" && break; }
     mode=${BASH_REMATCH[1]}${BASH_REMATCH[2]} size=${BASH_REMATCH[3]} name=${BASH_REMATCH[4]} target=''
     case $mode in
       l*) target=${name#* -> } name=${name%% -> *} ;;
@@ -144,8 +144,8 @@ archive_is_safe() {
     members+=1 bytes+=10#$size
     member_is_safe || break
     [[ $mode != l* ]] || links[${name%/}]=1
-    ((members <= ARCHIVE_MAX_MEMBERS)) || { problem="more than $ARCHIVE_MAX_MEMBERS members"; break; }
-    ((bytes <= ARCHIVE_MAX_BYTES)) || { problem="more than $ARCHIVE_MAX_BYTES bytes"; break; }
+    ((members <= ARCHIVE_MAX_MEMBERS)) || { problem="more than $ARCHIVE_MAX_MEMBERS members" && break; }
+    ((bytes <= ARCHIVE_MAX_BYTES)) || { problem="more than $ARCHIVE_MAX_BYTES bytes" && break; }
   done < <(tar -tvPf "$file" --numeric-owner --quoting-style=escape 2>/dev/null)
   [[ -z $problem ]] || fail "$DOCUMENT_WRONG" "the archive is refused: $problem"
   ((members)) || fail "$DOCUMENT_WRONG" "the archive is empty or no archive"

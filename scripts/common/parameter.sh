@@ -176,7 +176,7 @@ recorded_parameters() {
   [[ -r $file ]] || return 1
   while IFS= read -r line; do
     name=${line%%=*}
-    [[ -n ${PARAMETER_TYPE[$name]-} ]] || continue
+    [[ -n $name && -n ${PARAMETER_TYPE[$name]-} ]] || continue
     printf -v "PARAM[$name]" '%b' "${line#*=}"
   done <"$file"
 }

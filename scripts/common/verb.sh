@@ -29,8 +29,12 @@ run_verb() {
 }
 
 usage() {
+  local number names=''
+  local -a words
+  read -rd '' -a words <<<"$VERBS" || :
+  for ((number = 0; number < ${#words[@]}; number += 2)); do names+=" ${words[number]}"; done
   log "usage: bash ${0##*/} VERB [SERVICE] [--prefix FOLDER]"
-  log "  $SUMMARY. Verbs: $(read -rd '' -a w <<<"$VERBS" || :; for ((i = 0; i < ${#w[@]}; i += 2)); do printf '%s ' "${w[i]}"; done)"
+  log "  $SUMMARY. Verbs:$names"
   log '  By hand, SERVICE has the parameters that were recorded when it was configured.'
   exit "$BAD_ARGUMENTS"
 }

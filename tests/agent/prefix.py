@@ -112,10 +112,12 @@ class Prefix:
     def hand(self, *words: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Calls agentctl.sh by hand."""
         command, *options = words
-        return self._run(["bash", str(CONTROL), command, "--prefix", str(self.path), *options], environment)
+        return self.run(["bash", str(CONTROL), command, "--prefix", str(self.path), *options], environment)
 
-    def heal(self) -> list[str]:
-        """What one self_healing says."""
+    def heal(self, *, alone: bool = True) -> list[str]:
+        """What one self_healing says; `alone`: after one that a step has set going."""
+        if alone and (self.agent / "lock").exists():
+            subprocess.run(["flock", "-w", "60", str(self.agent / "lock"), "true"], check=True)
         said = self.hand("self_healing")
         assert (0, "") == (said.returncode, said.stderr)
         return [line.removeprefix("self_healing: ") for line in said.stdout.splitlines()]
@@ -136,7 +138,7 @@ class Prefix:
         text = CONTROL.read_text().replace("${here:-./}", f"{SCRIPTS}/")
         script = self.folder / "functions.sh"
         script.write_text(text.replace('\nrun_verb "$@"', f"\nthe_prefix '{self.path}'\ncommand=test\n{code}"))
-        return self._run(["bash", str(script)], None)
+        return self.run(["bash", str(script)], None)
 
     def runs(self) -> tuple[int, str] | None:
         """Pid and release of the agent that runs."""
@@ -148,7 +150,8 @@ class Prefix:
         path = self.path / "state" / "starts"
         return path.read_text().split() if path.exists() else []
 
-    def _run(self, command: list[str], environment: Mapping[str, str] | None) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], environment: Mapping[str, str] | None) -> subprocess.CompletedProcess[str]:
+        """Any command, with the environment of this prefix and more."""
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment, **(environment or {})}
         return subprocess.run(
             command,

@@ -1,7 +1,6 @@
 """fetch.sh: the archive comes from wherever it can be had, resumed, and is the one that the token names or nothing."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -139,8 +138,13 @@ def test_missing_is_said(tmp_path: Path, wanted: Path, tools: dict[str, str]) ->
 def test_busy_server_is_asked_again(tmp_path: Path, wanted: Path, tools: dict[str, str]) -> None:
     """503 passes."""
     whole = file_server(CONTENT)
-    answers: list[Callable[[Exchange], None]] = [lambda exchange: exchange.answer(503)]
-    with serving(lambda exchange: (answers.pop() if answers else whole)(exchange)) as server:
+    answers = iter([503])
+
+    def answer(exchange: Exchange) -> None:
+        busy = next(answers, None)
+        exchange.answer(busy) if busy else whole(exchange)
+
+    with serving(answer) as server:
         told = fetch(tmp_path, wanted, server.url, tools=tools)
     assert has(told, wanted), told.err
 

@@ -91,7 +91,7 @@ class Host:
 
     def starts(self) -> list[str]:
         """Versions of the agents that were started so far."""
-        path = self.prefix / "starts"
+        path = self.prefix / "state/starts"
         return [line.partition("-")[0] for line in path.read_text().split()] if path.exists() else []
 
     def runs(self) -> str:
@@ -193,7 +193,9 @@ def test_other_bytes_for_the_archive(host: Host) -> None:
 
 
 HOSTILE: dict[str, Callable[[Path], Path]] = {
-    "leads out": lambda folder: archives.archive(folder, archives.release_files(), add=archives.member("../../escaped")),
+    "leads out": lambda folder: archives.archive(
+        folder, archives.release_files(), add=archives.member("../../escaped")
+    ),
     "no archive": lambda folder: _written(folder / "text", b"hello"),
 }
 
@@ -261,7 +263,10 @@ def test_install_twice(host: Host) -> None:
     host.shop.files.clear()
     told = host.install(line)
     assert (0, ["1.0"]) == (told.code, host.starts()), told.err
-    assert (releases, enrolment) == (tree(host.prefix / "agent/releases"), (host.prefix / "enrolment").stat().st_mtime_ns)
+    assert (releases, enrolment) == (
+        tree(host.prefix / "agent/releases"),
+        (host.prefix / "enrolment").stat().st_mtime_ns,
+    )
 
 
 def test_expired_token_of_a_host_that_is_enrolled(host: Host) -> None:
@@ -321,7 +326,10 @@ def test_another_version_that_does_not_serve(host: Host, behaviour: str) -> None
     assert (1, True) == (told.code, "was undone" in told.err), told.err
     expected = ("1.0", "1.0", "1.0", False)
     assert expected == (
-        host.release("current"), host.release("good"), host.runs(), (host.prefix / "agent/trial").exists()
+        host.release("current"),
+        host.release("good"),
+        host.runs(),
+        (host.prefix / "agent/trial").exists(),
     )
 
 

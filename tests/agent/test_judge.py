@@ -97,7 +97,7 @@ def test_expired_token(tmp_path: Path, backend: HttpServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("off", "words"), [(timedelta(days=2), "2 days behind"), (timedelta(minutes=-10), "10 minutes ahead")]
+    ("off", "words"), [(timedelta(days=2, hours=1), "2 days behind"), (timedelta(minutes=-10), "10 minutes ahead")]
 )
 def test_clock_that_is_off(tmp_path: Path, off: timedelta, words: str) -> None:
     """By how much, which way, and how to set it."""

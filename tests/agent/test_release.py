@@ -1,4 +1,4 @@
-"""release.sh: from an archive to a release, whole or not there; hostile archives are refused before a byte is written."""
+"""release.sh: from an archive to a release, whole or not there; hostile ones are refused before a byte is written."""
 
 import os
 import tarfile

@@ -77,7 +77,7 @@ def test_a_delivery_under_another_name_is_refused(small_house: House) -> None:
     assert (statuses, stored(small_house)) == ([403, 403], 0)
 
 
-@pytest.mark.parametrize("body", [b"", b"nothing", b'{"reports": 1}', b'{"reports": [], "more": 1}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"nothing", b'{"reports": 1}', b'{"reports": [1], "more": 1}', b"[" * 100_000])
 def test_what_is_no_delivery_is_refused(small_house: House, body: bytes) -> None:
     """422, and the problem says what is wrong."""
     answer = send(small_house, enrolled(small_house), body)

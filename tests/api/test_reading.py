@@ -39,7 +39,7 @@ def test_every_problem_is_told_with_its_pointer() -> None:
         ("/colour", f"there is no such field; known here: {known}, service, state, version"),
         ("/state", '"runing" is not one of running, stopped, absent, adopted'),
         ("/placement/hosts/1", f'"Bad Host" {host}'),
-        ("/placement/label", "there is no such field; known here: hosts, labels"),
+        ("/placement/label", "there is no such field; known here: all, hosts, labels"),
         ("/parameters/Port", f'"Port" {word}'),
         ("/parameters/Port", '1.5 is a number, and text is wanted: put it in quotes, "1.5"'),
         ("/parameters/a~1b~0c", f'"a/b~c" {word}'),

@@ -148,6 +148,7 @@ def test_a_good_host_is_converged() -> None:
         (_with(differences=1), Word.DRIFTED),
         (_with(differences=1, applied_revision=2), Word.CONVERGING),
         (_with(differences=1, applied_revision=2, ready_reason="Drifted"), Word.DRIFTED),
+        (_with(ready="False", ready_reason="Withdrawn", sync="behind", applied_revision=None), Word.SUSPENDED),
         (_with(health="degraded"), Word.UNHEALTHY),
         (_with(health="unknown"), Word.UNHEALTHY),
         (_with(ready="Unknown"), Word.UNKNOWN),

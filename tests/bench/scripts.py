@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench.measurement import Aim, Measurement
 from tests.scripts.calling import KINDS, Service, end_processes, free_port
-from tests.scripts.kinds.case import case_of, has_case
+from tests.scripts.kinds.case import case_of, has_software
 
 LOOKS = 40
 AIM_MS = 30
@@ -17,7 +17,7 @@ AIM_MS = 30
 def measure() -> Iterator[Measurement]:
     """CPU of a call and of all that it starts, the service's own aside."""
     bare_ms = _cpu_ms(lambda: subprocess.run(["bash", "-c", ":"], check=True))
-    for kind in filter(has_case, KINDS):
+    for kind in filter(has_software, KINDS):
         yield Measurement(
             name=f"check_status of {kind}, healthy",
             value=_look_ms(kind),

@@ -53,6 +53,7 @@ def test_converged_is_ready():
         ({"rolled_back": "revision 2 failed"}, ("False", "RolledBack")),
         ({"stalled": ("alpha start: no such port",)}, ("False", "StepFailed")),
         ({"retrying": ("alpha start: busy",)}, ("False", "StepFailed")),
+        ({"withdrawn": "by an operator"}, ("False", "Withdrawn")),
         ({"plan": None}, ("Unknown", "LookFailed")),
         ({"unavailable": "git.example did not answer"}, ("Unknown", "SourceUnavailable")),
     ],

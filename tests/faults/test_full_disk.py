@@ -1,6 +1,8 @@
 """A disk that is full or read-only: the agent says so, stays up, changes nothing, and goes on by itself."""
 
+import errno
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from puller.disk import trouble
 from puller.settings import Settings, SourceSettings, store_settings
 from puller.single_flight import SingleFlight, holder
 from tests.core.publisher import HOST
@@ -179,3 +182,18 @@ def integrity(small: Small) -> str:
 
 
 INTEGRITY = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone()[0])"
+
+
+def test_the_folder_that_is_full_is_named(tmp_path: Path) -> None:
+    """Packages or steps may lie on another file system than the state: that one is to be emptied, and watched."""
+    error = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "steps/missing/lock"))
+    (tmp_path / "steps").mkdir()
+    found = trouble(ExceptionGroup("of a step", [error]), Path("/state"))
+    assert found is not None
+    assert ("DiskFull", tmp_path / "steps") == (found.reason, found.folder)
+
+
+def test_other_errors_are_none_of_the_disks() -> None:
+    """What is damaged or forbidden is not waited for."""
+    errors = (PermissionError(errno.EACCES, "no"), sqlite3.DatabaseError("malformed"), ValueError("x"))
+    assert [None, None, None] == [trouble(error, Path("/")) for error in errors]

@@ -1,7 +1,12 @@
 """Real middleware for tests and the demo: archives in upstream's layout, from PyPI's wheels and Debian's suites."""
 
 from tests.middleware.archives import Package, Unavailable
-from tests.middleware.debian import node_exporter_archive, prometheus_archive
+from tests.middleware.debian import (
+    debian_nginx_archive,
+    debian_redis_archive,
+    node_exporter_archive,
+    prometheus_archive,
+)
 from tests.middleware.packages import (
     java_app_archive,
     java_runtime_archive,
@@ -14,6 +19,8 @@ from tests.middleware.packages import (
 __all__ = [
     "Package",
     "Unavailable",
+    "debian_nginx_archive",
+    "debian_redis_archive",
     "java_app_archive",
     "java_runtime_archive",
     "nginx_archive",

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.middleware.life import Outcome, lives
 from tests.middleware.tested_page import PAGE, Lived, page_with, section_of, sections
 from tests.scripts.calling import KINDS
-from tests.scripts.kinds.case import case_of, has_case
+from tests.scripts.kinds.case import case_of, has_software
 
 AT_ONCE = 2
 _saying = threading.Lock()
@@ -18,7 +18,7 @@ _saying = threading.Lock()
 def main() -> int:
     """Every kind, or those that are named; 1 when a stage did not reach its state, or the page says something else."""
     options = _options()
-    kinds = sorted(options.kinds or filter(has_case, KINDS), key=lambda kind: (case_of(kind).real.cost_s, kind))
+    kinds = sorted(options.kinds or filter(has_software, KINDS), key=lambda kind: (case_of(kind).real.cost_s, kind))
     until = time.monotonic() + options.within if options.within else None
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ran = dict(zip(kinds, pool.map(lambda kind: _run(kind, until), kinds), strict=True))

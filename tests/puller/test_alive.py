@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
 from puller.answering import Answering, Word
+from puller.cli import main
 from puller.paths import Paths
 from puller.settings import load_settings, store_settings
 from puller.single_flight import SingleFlight
@@ -211,3 +214,14 @@ def test_a_backend_that_takes_nothing_is_told(tmp_path: Path) -> None:
     assert (True, 0) == (facts["sink"], facts["delivered"])
     assert True is facts["undelivered"].startswith("POST http://127.0.0.1:1/v1/hosts/"), facts
     assert f"why: {facts['undelivered']}" in status
+
+
+def test_another_users_puller_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not look does not say that nobody runs: exit code 4, and what to do."""
+
+    def closed(_: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("puller.alive.holder", closed)
+    ended = CliRunner().invoke(main, ["--prefix", str(tmp_path), "alive"])
+    assert (4, True) == (ended.exit_code, ended.output.startswith("state=unknown\n")), ended.output

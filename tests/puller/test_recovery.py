@@ -8,7 +8,7 @@ from desired_state.contract import Verb
 from desired_state.names import digest_of
 from desired_state.step import Step
 from puller.ports import Ended
-from puller.reconciling.reconcile import Reconciler
+from puller.reconciling import reconcile
 from puller.store import journal
 from puller.store.journal import OpenRun
 from tests.fakes.puller import FakePuller, condition, on_a_host, running
@@ -98,7 +98,7 @@ def test_a_verdict_that_was_not_reached_is_reached_later(tmp_path: Path) -> None
         await p.run_pass()
         p.publish(running("one"), running("new"))
         p.host.faults["new", "install"] = failing(6, "nonsense")
-        with patch.object(Reconciler, "_verdict", side_effect=SystemExit), suppress(SystemExit):
+        with patch.object(reconcile, "verdict", side_effect=SystemExit), suppress(SystemExit):
             await p.run_pass()
         p.restart()
         p.host.calls.clear()

@@ -10,7 +10,7 @@ from desired_state.contract import KindMeta
 from tests.middleware.tested_page import PAGE as TESTED
 from tests.middleware.tested_page import sections
 from tests.scripts.calling import KINDS, Service
-from tests.scripts.kinds.case import case_of, has_case
+from tests.scripts.kinds.case import case_of, has_case, has_software
 from tests.scripts.parameter_table import page_of, with_table
 from tests.scripts.test_conformance import meta_of
 
@@ -51,7 +51,7 @@ def test_catalogue_entries_on_the_page_are_good(kind: str) -> None:
         assert _supports(meta, str(entry["version"]))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if has_case(kind)])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if has_software(kind)])
 def test_the_run_on_real_software_is_told(kind: str) -> None:
     """Every version of the case has its column; else run `nox -s middleware -- KIND`."""
     head = sections(TESTED.read_text())[kind].split("\n")[2]
@@ -75,6 +75,7 @@ def test_worked_entries_are_configured_as_they_stand(kind: str, folder: Path) ->
             packages=case.packages(),
             parameters={name: _as_text(value) for name, value in entry["parameters"].items()},
         )
+        case.prepare(service)
         service.do("install", "configure")
 
 

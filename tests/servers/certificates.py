@@ -57,8 +57,8 @@ def _certificate(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        # Clocks of machines differ; a certificate must not be refused for a minute.
-        .not_valid_before(now - datetime.timedelta(days=1))
+        # Clocks of machines differ, in some tests by days: that is not the certificate's matter.
+        .not_valid_before(now - datetime.timedelta(days=30))
         .not_valid_after(now + datetime.timedelta(days=30))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )

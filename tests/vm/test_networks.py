@@ -53,7 +53,7 @@ def test_a_wrong_password_is_said_and_not_shown(proxied: Host, way_out: ForwardP
     wrong = way_out.url.replace(way_out.password, "hunter2-wrong")
     done = proxied.paste(environment={"https_proxy": wrong}, accept=None)
     assert 0 != done.status
-    assert "407" in done.all
+    assert "407" in done.all or "Proxy Authentication Required" in done.all
     assert "hunter2-wrong" not in done.all
     assert not proxied.machine.exists(proxied.prefix)
 
@@ -67,21 +67,23 @@ def test_everything_goes_through_the_proxy(proxied: Host, way_out: ForwardProxy)
 
 def test_the_proxy_is_kept_over_a_reboot(proxied: Host, way_out: ForwardProxy) -> None:
     """After a reboot the agent still knows its way out; the password is readable for root alone, and in no argument."""
-    proxied.machine.reboot()
     before = len(way_out.tunnels)
+    proxied.machine.reboot()
     until("another tunnel", lambda: len(way_out.tunnels) > before, limit_s=60)
     proxied.until_converged()
-    held = 'grep -rlsF -- "$1" /opt/towline /etc /var/log | xargs -r stat -c "%a %U %n"'
-    argued = 'grep -lsF -- "$1" /proc/[0-9]*/cmdline | grep -v "/proc/$$/"'
-    found = proxied.machine.sh(f"{held}; {argued}", way_out.password, accept=None)
+    look = """read -r word
+        grep -rlsF -f - /opt/towline /etc /var/log <<<"$word" | xargs -r stat -c '%a %U %n'
+        grep -lsF -f - /proc/[0-9]*/cmdline <<<"$word""""
+    found = proxied.machine.run("bash", "-c", look, text=f"{way_out.password}\n", accept=None)
     assert "600 root /opt/towline/etc/proxy.env\n" == found.out
 
 
-def test_doctor_knows_the_proxy(proxied: Host) -> None:
+def test_doctor_knows_the_proxy(proxied: Host, way_out: ForwardProxy) -> None:
     """On this host `doctor` finds all well, names the proxy, and shows no password."""
     done = proxied.puller("doctor", accept=None)
     assert 0 == done.status, done.all
-    assert "through the proxy" in done.out or "by the proxy" in done.out, done.out
+    assert f"through {way_out.url_without_credentials}" in done.out
+    assert way_out.password not in done.all
 
 
 @pytest.mark.parametrize("days", [2, -2])
@@ -101,7 +103,8 @@ def test_a_clock_that_goes_wrong_later_is_said(lab: Lab, proxied: Host) -> None:
     """When the clock of a converged host jumps by two days, `doctor` says by how much; right again, all is well."""
     faults.shift_clock(proxied.machine, 2 * DAY_S, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")
-    assert "clock is 2.0 days ahead" in proxied.puller("doctor", accept=None).out
+    told = proxied.puller("doctor", accept=None).out
+    assert "clock" in told and "days ahead" in told, told
     before = proxied.services()
     faults.shift_clock(proxied.machine, 0, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")
@@ -110,11 +113,11 @@ def test_a_clock_that_goes_wrong_later_is_said(lab: Lab, proxied: Host) -> None:
 
 
 def test_the_partitioned_host_keeps_trying(lonely: Host) -> None:
-    """A host that cannot reach the backend serves nevertheless, and says what it cannot do."""
-    alive = lonely.alive()
-    assert ("serving", "lonely") == (alive["state"], lonely.name)
-    assert "True" != alive["ready"]
-    assert [] == lonely.machine.listening()
+    """A host that cannot reach the backend serves nevertheless, and `doctor` says what it cannot do."""
+    assert "serving" == lonely.alive()["state"]
+    told = lonely.puller("doctor", accept=(2,)).out
+    assert f"backend {NAME}:{PORT}" in told
+    assert "cache" not in lonely.services()
 
 
 def test_the_partitioned_host_is_let_in(lonely: Host, measured: Callable[[str], None]) -> None:
@@ -138,10 +141,10 @@ def test_a_partition_of_a_running_host_is_healed_from_within(lonely: Host) -> No
         limit_s=60,
     )
     lonely.lab.network.change(lonely.name, cut="")
-    until("the runs have arrived", lambda: _healed(lonely), limit_s=240)
+    until("the runs have arrived", lambda: _healed(lonely), limit_s=90)
     lonely.until_converged()
 
 
 def _healed(host: Host) -> bool:
-    runs = host.site.ask(f"/v1/hosts/{host.name}/runs")
-    return any("cache" in str(run) and "drift" in str(run) for run in runs.get("runs", runs))
+    runs = host.site.ask(f"/v1/hosts/{host.name}/runs")["items"]
+    return "Repaired cache in 1 step" in [run["summary"] for run in runs]

@@ -61,12 +61,22 @@ class Case(Struct, frozen=True, kw_only=True):
     process: bool = True
     """Whether the service has a process, and a port."""
     real: Real
-    """What `nox -s middleware` runs."""
+    """What `nox -s middleware` runs; without any software: proven elsewhere."""
+    prepare: Callable[[Service], None] = lambda _: None
+    """What a host has before the puller ever calls this kind."""
+    stays: str = ""
+    """Why no document stops or removes it, where that is so: then `stop`, `uninstall` and `purge` are refused, there is
+    one per host, `restart` leaves alone what is right already, and by hand the script has commands of its own."""
 
 
 def has_case(kind: str) -> bool:
     """Whether the kind has a case beside this module."""
     return find_spec(f"tests.scripts.kinds.{kind}") is not None
+
+
+def has_software(kind: str) -> bool:
+    """Whether `nox -s middleware` has something to run for it."""
+    return has_case(kind) and bool(case_of(kind).real.software)
 
 
 def case_of(kind: str) -> Case:

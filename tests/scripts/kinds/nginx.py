@@ -1,6 +1,6 @@
 """nginx."""
 
-from tests.middleware import nginx_archive
+from tests.middleware import debian_nginx_archive, nginx_archive
 from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
 from tests.scripts.kinds.http import body_of
@@ -34,7 +34,11 @@ CASE = Case(
     ),
     arrives={"index_html": _page, "extra": _extra},
     real=Real(
-        software=(Software(name="nginx", version="1.31.3", packages=lambda: {"server": nginx_archive()}),),
+        software=(
+            Software(name="nginx", version="1.18.0", packages=lambda: {"server": debian_nginx_archive("1.18.0")}),
+            Software(name="nginx", version="1.22.1", packages=lambda: {"server": debian_nginx_archive("1.22.1")}),
+            Software(name="nginx", version="1.31.3", packages=lambda: {"server": nginx_archive()}),
+        ),
         probe=lambda service: f"GET /: {body_of(service, '/').strip()}",
         reloaded={"index_html": "hello again\n", "gzip": "false"},
         cost_s=5,

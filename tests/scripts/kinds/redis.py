@@ -4,7 +4,7 @@ import socket
 from contextlib import closing
 from typing import IO, cast
 
-from tests.middleware import redis_archive, valkey_archive
+from tests.middleware import debian_redis_archive, redis_archive, valkey_archive
 from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
 
@@ -52,7 +52,8 @@ def _write(service: Service) -> None:
 
 
 def _software(name: str, version: str, refuses: str = "") -> Software:
-    archive = {"Redis": redis_archive, "Valkey": valkey_archive}[name]
+    debian = {"6.0.16": debian_redis_archive, "7.0.15": debian_redis_archive}
+    archive = valkey_archive if name == "Valkey" else debian.get(version, redis_archive)
     return Software(name=name, version=version, packages=lambda: {"server": archive(version)}, refuses=refuses)
 
 
@@ -81,8 +82,9 @@ CASE = Case(
     real=Real(
         software=(
             _software("Redis", "5.0.6"),
-            _software("Redis", "6.2.7"),
-            _software("Redis", "6.2.14", refuses="Wrong signature trying to load DB from file"),
+            _software("Redis", "6.0.16"),
+            _software("Redis", "6.2.14", refuses="Can't handle RDB format version 10"),
+            _software("Redis", "7.0.15", refuses="Wrong signature trying to load DB from file"),
             _software("Valkey", "9.0.0"),
             _software("Valkey", "9.1.2"),
         ),

@@ -1,0 +1,25 @@
+#!/usr/bin/env bats
+# meta.bats: scripts/common/meta.sh
+
+bats_require_minimum_version 1.5.0
+load prelude
+
+setup() { begin; }
+
+@test "texts are JSON texts" {
+  json_text 'a "b" \c'
+  [ "$REPLY" = '"a \"b\" \\c"' ]
+}
+
+@test "meta is JSON that says every parameter" {
+  run meta
+  python3 - "$output" <<'PY'
+import json, sys
+said = json.loads(sys.argv[1])
+named = {p["name"]: p for p in said["parameters"]}
+assert (named["size"]["min"], named["size"]["max"]) == (1024, 1073741824)
+assert named["level"]["choices"] == ["low", "high"]
+assert named["must"]["required"] and "default" not in named["token"]
+assert said["verbs"] == {"meta": {"timeout_s": 10}, "check_status": {"timeout_s": 10}}
+PY
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bats
+# process.bats: scripts/common/process.sh
+
+bats_require_minimum_version 1.5.0
+load prelude
+
+setup() { begin; }
+
+setup_file() { # a process to look at, whose name tries to look like more fields
+  cp "$(command -v sleep)" "$BATS_FILE_TMPDIR/a) R 1 2"
+  "$BATS_FILE_TMPDIR/a) R 1 2" 300 >/dev/null 3>&- &
+  echo "$!" >"$BATS_FILE_TMPDIR/pid"
+}
+
+teardown_file() { kill "$(<"$BATS_FILE_TMPDIR/pid")" || true; }
+
+identity() { # identity PID START BOOT
+  printf 'pid=%s\nstart_time=%s\nboot_id=%s\n' "$@" >"$run/identity"
+  read_identity
+}
+
+@test "a process is itself by boot, pid and start together" {
+  pid=$(<"$BATS_FILE_TMPDIR/pid")
+  process_stat "$pid"
+  start=$START_TIME
+  boot_id
+  boot=$REPLY
+  [ "$start" = "$(sed 's/.*) //' "/proc/$pid/stat" | cut -d ' ' -f 20)" ]
+  identity "$pid" "$start" "$boot"
+  alive
+  identity "$pid" "$((start + 1))" "$boot"
+  run ! alive
+  identity "$pid" "$start" "another-boot"
+  run ! alive
+}
+
+@test "an identity that is not whole is none" {
+  printf 'pid=1\nstart_time=\nboot_id=x\n' >"$run/identity"
+  run ! read_identity
+  printf 'pid=a[$(touch %s/canary)]\nstart_time=1\nboot_id=x\n' "$BATS_TEST_TMPDIR" >"$run/identity"
+  run ! read_identity
+  [ ! -e "$BATS_TEST_TMPDIR/canary" ]
+}
+
+@test "no signal goes to a pid that is another process now" {
+  pid=$(<"$BATS_FILE_TMPDIR/pid")
+  boot_id
+  identity "$pid" 1 "$REPLY"
+  signal KILL
+  kill -0 "$pid"
+}
