@@ -91,6 +91,8 @@ by_hand() {
     help | -h | --help) help && return 0 ;;
     *) help >&2 && exit "$BAD_ARGUMENTS" ;;
   esac
+  # Before anything that an older one misunderstands
+  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "$NOT_INSTALLED" "bash is $BASH_VERSION; it must be 4.4 or newer"
   read_options "${@:2}"
   "hand_$command"
 }

@@ -231,9 +231,13 @@ def may_run(steps: tuple[Step, ...], waiting: frozenset[ServiceName], *, only_co
 
 
 def spent(failure: Failure) -> bool:
-    """Whether somebody asked for this step in vain: no further try of it is worth anything."""
+    """Whether somebody asked for this step in vain: no further try of it is worth anything.
+
+    Not of the agent's own: it returns to its last good release by itself, and a release that does not prove itself is
+    no reason to undo what else the revision brought, nor to keep later ones from the services.
+    """
     no_use = failure.what_next is Next.STALLED or failure.attempts >= MAX_ATTEMPTS
-    return failure.step.intent == "intended" and no_use
+    return failure.step.intent == "intended" and failure.step.kind != AGENT_KIND and no_use
 
 
 def _in_two(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:

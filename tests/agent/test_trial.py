@@ -144,4 +144,3 @@ def test_power_loss_anywhere_is_brought_to_an_end(behaviour: str, ends_with: str
                 assert number > 3
                 return
     raise AssertionError("it never came to its end")
-

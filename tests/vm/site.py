@@ -96,6 +96,11 @@ class Site:
             said = error.read().decode("utf-8", "replace")[:500]
             raise WentWrong(f"{method} {path} answered {error.code}: {said}") from error
 
+    def fetch(self, path: str) -> bytes:
+        """What anybody gets for a path."""
+        with self._https.open(f"https://{self.lab.network.host}:{PORT}{path}", timeout=30) as answer:
+            return bytes(answer.read())
+
     def _is_ready(self) -> bool:
         try:
             with self._https.open(f"https://{self.lab.network.host}:{PORT}/readyz", timeout=3) as answer:

@@ -35,6 +35,7 @@ def _converged(host: Host) -> Host:
     host.declare(**entries)
     host.paste()
     host.until_converged()
+    host.heal_often()
     return host
 
 
@@ -141,4 +142,5 @@ def test_uninstalling_restarts_no_service(name: str, kept: Host, croned: Host) -
     host.ctl("uninstall", "--yes")
     assert before == host.services()
     assert not host.machine.exists(f"{host.prefix}/agent")
-    assert "" == host.machine.sh("pgrep -af towline-puller; crontab -l; ls /etc/cron.d | grep towline", accept=None).out
+    left = "ps -eo args | grep '[p]uller.cli'; crontab -l; ls /etc/cron.d | grep towline"
+    assert "" == host.machine.sh(left, accept=None).out

@@ -71,9 +71,8 @@ def test_the_proxy_is_kept_over_a_reboot(proxied: Host, way_out: ForwardProxy) -
     proxied.machine.reboot()
     until("another tunnel", lambda: len(way_out.tunnels) > before, limit_s=60)
     proxied.until_converged()
-    look = """read -r word
-        grep -rlsF -f - /opt/towline /etc /var/log <<<"$word" | xargs -r stat -c '%a %U %n'
-        grep -lsF -f - /proc/[0-9]*/cmdline <<<"$word""""
+    held = "grep -rlsF -f - /opt/towline /etc /var/log <<<$word | xargs -r stat -c '%a %U %n'"
+    look = f"read -r word; {held}; grep -lsF -f - /proc/[0-9]*/cmdline <<<$word"
     found = proxied.machine.run("bash", "-c", look, text=f"{way_out.password}\n", accept=None)
     assert "600 root /opt/towline/etc/proxy.env\n" == found.out
 
@@ -104,7 +103,7 @@ def test_a_clock_that_goes_wrong_later_is_said(lab: Lab, proxied: Host) -> None:
     faults.shift_clock(proxied.machine, 2 * DAY_S, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")
     told = proxied.puller("doctor", accept=None).out
-    assert "clock" in told and "days ahead" in told, told
+    assert "days ahead" in next(line for line in told.splitlines() if "clock" in line), told
     before = proxied.services()
     faults.shift_clock(proxied.machine, 0, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")
