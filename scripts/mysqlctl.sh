@@ -164,7 +164,8 @@ settings() { # sets SETTINGS: name, value ... of what a running server takes too
 # client.cnf is how this script gets in: by the socket, with a password of its own that nobody else needs.
 client_cnf() {
   admin_password
-  printf '%s\n' '# how towline itself logs in' '[client]' 'user = towline' "password = $REPLY" "socket = $socket"
+  printf '%s\n' '# how towline itself logs in' '[client]' 'user = towline' "password = $REPLY" "socket = $socket" \
+    "character_sets_dir = $current/share/charsets"
 }
 
 admin_password() { random_word "$run/admin"; } # -> REPLY
@@ -201,7 +202,7 @@ launch_command() {
   local program_version=${INSTALLED[program]}
   keeper
   if ((UID == 0)) && [[ $REPLY == plain ]]; then as_root=(--user=root); fi # else the server refuses to run as root
-  if is_mariadb; then data_goes_up MariaDB "$program_version"; else data_goes_up MySQL "$program_version"; fi
+  if is_mariadb; then data_goes_up "$data/db" MariaDB "$program_version"; else data_goes_up "$data/db" MySQL "$program_version"; fi
   mkdir -p "$data" "$log_dir" "$run/mysql"
   give_account
   own "$run/mysql"
@@ -226,9 +227,10 @@ initialise() { # initialise FOLDER
 
 system_tables() { # what mariadb-install-db says to a server
   printf '%s\n' 'CREATE DATABASE mysql;' 'USE mysql;' "SET @auth_root_socket='root';"
-  local name
-  for name in system_tables performance_tables system_tables_data; do cat "$current"/share/m*_"$name.sql"; done
-  cat "$current"/share/{fill_help_tables,maria_add_gis_sp_bootstrap}.sql "$current"/share/m*_sys_schema.sql
+  local name file
+  for name in m*_system_tables m*_performance_tables m*_system_tables_data fill_help_tables maria_add_gis_sp_bootstrap m*_sys_schema; do
+    for file in "$current"/share/$name.sql; do [[ ! -r $file ]] || cat "$file"; done
+  done
 }
 
 note_tables() { put "$service_dir/tables-version" <<<"${INSTALLED[program]}"; }
@@ -265,7 +267,7 @@ client() { REPLY=$current/bin/mariadb && [[ -x $REPLY ]] || REPLY=$current/bin/m
 
 ask() { # ask SQL -> REPLY: the answer, or what the client says
   client
-  REPLY=$(exec timeout "$PROBE_TIMEOUT_S" "$REPLY" "--defaults-file=$etc/client.cnf" --batch --skip-column-names -e "$1" 2>&1)
+  REPLY=$(exec timeout "$PROBE_TIMEOUT_S" "$REPLY" "--defaults-file=$etc/client.cnf" --batch --vertical -e "$1" 2>&1)
 }
 
 said() { # said FILE WHAT: the server does what the file says
@@ -278,8 +280,8 @@ said() { # said FILE WHAT: the server does what the file says
 healthy() {
   local role=primary wanted=primary
   listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
-  ask 'SELECT @@GLOBAL.read_only; SHOW REPLICA STATUS\G' || { REASON="answers no query within $PROBE_TIMEOUT_S s: ${REPLY:0:200}" && return 1; }
-  case $REPLY in 1* | ON*) role=replica ;; esac
+  ask 'SELECT @@GLOBAL.read_only; SHOW REPLICA STATUS' || { REASON="answers no query within $PROBE_TIMEOUT_S s: ${REPLY:0:200}" && return 1; }
+  [[ ! $REPLY =~ read_only:\ (1|ON) ]] || role=replica
   [[ -z ${PARAM[replica_of]} ]] || wanted=replica
   [[ $role == "$wanted" ]] || { REASON="is set up as a $role, should be a $wanted" && return 1; }
   [[ $wanted == primary ]] || replicates

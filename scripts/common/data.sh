@@ -15,20 +15,18 @@ made_once() {
   did "made $folder"
 }
 
-# data_goes_up NAME VERSION: from now on the data belongs to that version of that program. What an older series would do to
+# data_goes_up FOLDER NAME VERSION: from now on the data belongs to that version of that program. What an older series would do to
 # it nobody has promised, so it is refused before the program sees it.
 data_goes_up() {
   local name version
   local -r file=$service_dir/data-version
-  if [[ -r $file ]] && IFS=' ' read -r name version <"$file"; then
-    [[ $name == "$1" ]] || fail "$DOCUMENT_WRONG" "its data is $name's $version, which $1 cannot read: purge it, or name a package of $name"
-    if [[ $version == "$2" ]] || newer "$version" "$2"; then
-      series "$version" && version=$REPLY && series "$2"
-      [[ $version == "$REPLY" ]] ||
-        fail "$DOCUMENT_WRONG" "its data was written by $name $version, and $REPLY does not take it back: stay with $version, or load a dump into an empty service"
-    fi
+  if [[ -e $1 && -r $file ]] && IFS=' ' read -r name version <"$file"; then
+    [[ $name == "$2" ]] || fail "$DOCUMENT_WRONG" "its data is that of $name $version, which $2 cannot read: purge it, or name a package of $name"
+    series "$version" && version=$REPLY && series "$3"
+    ! newer "$version" "$REPLY" ||
+      fail "$DOCUMENT_WRONG" "its data was written by $name $version, and $REPLY does not take it back: stay with $version, or load a dump into an empty service"
   fi
-  put "$file" <<<"$1 $2"
+  put "$file" <<<"$2 $3"
 }
 
 newer() { # newer VERSION OTHER

@@ -17,7 +17,8 @@ def ask(service: Service, sql: str, user: str = "app", secret: str = "user_passw
     login = service.scratch / "login.cnf"
     login.touch(mode=0o600)
     login.write_text(f'[client]\nuser={user}\npassword="{password}"\n')
-    command = [client, f"--defaults-file={login}", "--batch", "--skip-column-names"]
+    command = [client, f"--defaults-file={login}", f"--character-sets-dir={service.root}/current/share/charsets"]
+    command += ["--default-character-set=utf8mb4", "--batch", "--skip-column-names"]
     if user == "root":
         command += [f"--socket={service.root}/run/mysql/mysql.sock"]
     else:
@@ -45,7 +46,7 @@ def _probe(service: Service) -> str:
 
 def _write(service: Service) -> None:
     said = ask(service, "CREATE TABLE shop.kept (id INT PRIMARY KEY, t TEXT); INSERT INTO shop.kept VALUES (1, 'by towline')")
-    assert said == ""
+    assert said == "", said
 
 
 def _mariadb(version: str, refuses: str = "") -> Software:
@@ -71,7 +72,7 @@ CASE = Case(
         "database": "shop",
         "user": "app",
         "replication_user": "replica",
-        "extra": "innodb_log_file_size = 8M",
+        "extra": "table_open_cache = 400",
     },
     secrets=SECRETS,
     secret_files=frozenset({"etc/accounts.sql"}),
@@ -110,7 +111,7 @@ CASE = Case(
         probe=_probe,
         write=_write,
         read=lambda service: ask(service, "SELECT t FROM shop.kept") == "by towline",
-        restarted={"extra": "innodb_log_file_size = 16M"},
+        restarted={"extra": "table_open_cache = 500\n# few tables"},
         reloaded={"buffer_pool_size": "64mb", "slow_log": "true"},
         cost_s=120,
     ),
