@@ -386,3 +386,13 @@ def test_the_command_reads_standard_input(environment: Path) -> None:
     assert "redis-main\tv2" in towline("list")
     assert towline("remove", "redis-main") == "redis-main: forgotten\n"
     assert towline("list") == ""
+
+
+def test_the_page_shows_names_and_versions(small_house: House) -> None:
+    """Beside the services, with who uses each."""
+    put_secret(small_house, note="for+the+shop")
+    declare(small_house, secrets={"password": "redis-main"})
+    page = small_house.ask("GET", "/services", accept="text/html,*/*").content.decode()
+    shown = page[page.index('id="secrets"') :]
+    assert [] == [word for word in ("redis-main", "for the shop", "v1", 'href="/services/cache"') if word not in shown]
+    assert [] == [form for form in forms(CANARY) if form in page.encode()]
