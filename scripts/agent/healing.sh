@@ -156,16 +156,27 @@ wait_quietly() { # wait_quietly SECONDS COMMAND...
   done
 }
 
-last_words_of_agent() { # the end of its own output
-  local text
+last_words_of_agent() { # the end of what it said itself, and its manager of it
+  local text=''
   case $mode in
-    systemd) text=$(journalctl --quiet --no-pager -o cat -n 6 "_SYSTEMD_UNIT=$PULLER_UNIT" 2>/dev/null) || text='' ;;
-    user) text=$(journalctl --user --quiet --no-pager -o cat -n 6 "_SYSTEMD_USER_UNIT=$PULLER_UNIT" 2>/dev/null) || text='' ;;
-    *) text=$(tail -n 6 "$prefix/log/puller.log" 2>/dev/null) || text='' ;;
+    systemd) text=$(words_of_last_start) || : ;;
+    user) text=$(journalctl --user --quiet --no-pager -o cat -n 6 "_SYSTEMD_USER_UNIT=$PULLER_UNIT" 2>/dev/null) || : ;;
+    *) text=$(tail -n 6 "$prefix/log/puller.log" 2>/dev/null) || : ;;
   esac
   text=${text//[^[:print:]]/ }
   [[ ${#text} -le 300 ]] || text=${text: -300}
   printf '%s' "${text:-it said nothing}"
+}
+
+# words_of_last_start: not those of the release that ran before. One that has just been started again has said nothing
+# yet: then those of the last half minute.
+words_of_last_start() {
+  local id text=''
+  local -ra journal=(journalctl --quiet --no-pager -o cat -n 6)
+  id=$(agent_manager show --value -p InvocationID "$PULLER_UNIT" 2>/dev/null) || id=''
+  [[ ! $id =~ ^[0-9a-f]{32}$ ]] || text=$("${journal[@]}" "INVOCATION_ID=$id" + "_SYSTEMD_INVOCATION_ID=$id" 2>/dev/null) || :
+  [[ $text == *[!$'\n']* ]] || text=$("${journal[@]}" --since=-30s "_SYSTEMD_UNIT=$PULLER_UNIT" 2>/dev/null) || :
+  printf '%s' "$text"
 }
 
 # need_agent: for commands that make no sense without one.

@@ -95,7 +95,7 @@ undo_trial() {
 what_was_wrong() {
   local -r within="within ${TRIAL[timeout_s]} s"
   case ${ALIVE[state]} in
-    not-running) TRIAL[reason]="did not keep running $within: $(last_words_of_agent)" ;;
+    not-running) TRIAL[reason]="did not start or did not keep running $within: $(last_words_of_agent)" ;;
     serving)
       if ((${ALIVE[passes]:-0} < 1)); then
         TRIAL[reason]="served, but completed no pass $within: $(last_words_of_agent)"

@@ -7,7 +7,7 @@ import pytest
 from tests.agent.prefix import Prefix, scratch
 
 BAD = {
-    "crash": "did not keep running within 300 s: ImportError: no module named towline",
+    "crash": "did not start or did not keep running within 300 s: ImportError: no module named towline",
     "hang": "ran, but did not answer on its socket within 300 s",
     "no-pass": "served, but completed no pass within 300 s",
     "no-report": "completed a pass, but no report of it was taken by the backend within 300 s",

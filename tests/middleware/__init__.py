@@ -7,6 +7,7 @@ from tests.middleware.debian import (
     node_exporter_archive,
     prometheus_archive,
 )
+from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.packages import (
     java_app_archive,
     java_runtime_archive,
@@ -23,6 +24,8 @@ __all__ = [
     "debian_redis_archive",
     "java_app_archive",
     "java_runtime_archive",
+    "mariadb_archive",
+    "mysql_archive",
     "nginx_archive",
     "node_exporter_archive",
     "prometheus_archive",

@@ -56,6 +56,12 @@ class Host:
             "bash", script, *arguments, "--prefix", self.prefix, accept=accept, text=text, timeout_s=timeout_s
         )
 
+    def typed(self, text: str, *arguments: str, accept: tuple[int, ...] | None = (0,)) -> Done:
+        """`agentctl.sh` at a terminal, where somebody types this text when asked."""
+        script = f"{self.prefix}/agent/current/ctl/agentctl.sh"
+        line = " ".join(("bash", script, *arguments, "--prefix", self.prefix))
+        return self.machine.run("script", "-qefc", line, "/dev/null", text=text, accept=accept, timeout_s=240)
+
     def puller(self, *arguments: str, accept: tuple[int, ...] | None = (0,)) -> Done:
         """`towline-puller` of the release that runs."""
         program = f"{self.prefix}/agent/current/bin/towline-puller"
