@@ -46,8 +46,9 @@ def with_secret(host: RealHost, **fields: object) -> Service:
 
 
 def laid_out(host: RealHost) -> list[Path]:
-    """What lies in memory for this prefix."""
-    return [path for folder in SecretFolder(host.prefix)._folders if folder.exists() for path in folder.rglob("*")]
+    """What lies in memory for this prefix, its own folder too."""
+    there = [folder for folder in SecretFolder(host.prefix)._folders if folder.exists()]
+    return [path for folder in there for path in (folder, *folder.rglob("*"))]
 
 
 def found(host: RealHost, value: str = VALUE) -> set[str]:
@@ -161,6 +162,23 @@ def mounts(folder: Path, kind: str) -> Path:
     file = folder / "mountinfo"
     file.write_text(f"1 0 8:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / {folder} rw shared:1 - {kind} none rw\n")
     return file
+
+
+@pytest.mark.parametrize(
+    ("user", "runtime", "places"),
+    [
+        (0, "/run/user/0", ["/run", "/dev/shm"]),
+        (1000, "/run/user/1000", ["/run/user/1000", "/dev/shm"]),
+        (1000, "", ["/dev/shm"]),
+    ],
+)
+def test_each_user_has_a_place(monkeypatch: pytest.MonkeyPatch, user: int, runtime: str, places: list[str]) -> None:
+    """Root has /run, whoever is logged in the folder of that login, and everybody /dev/shm; two prefixes never meet."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    folders = [SecretFolder(Path(prefix))._folders for prefix in ("/opt/one", "/opt/two")]
+    assert [places, places] == [[str(folder.parent) for folder in some] for some in folders]
+    assert set(folders[0]).isdisjoint(folders[1])
 
 
 def test_a_disk_is_refused(tmp_path: Path) -> None:
