@@ -14,21 +14,25 @@ from api.cli import main
 from api.database import snapshot, transaction
 from api.errors import Misconfigured
 from api.models import sealed_secret, secret
+from api.plans.fleet_plan import HeldSecrets, Known, plan_fleet
 from api.principal import COMMAND, Role
+from api.publish.bundle import make_bundle
 from api.repositories import hosts as identities
 from api.repositories.hosts import Identity
 from api.services import secrets
 from api.services.publishing import Publisher, publish
 from api.vault import Vault
-from desired_state.catalogue import HostEntry, Placement, ServiceEntry
-from desired_state.document import Document, SealedSecret
+from desired_state.catalogue import Catalogue, HostEntry, Placement, ServiceEntry
+from desired_state.document import Artifact, Document, Origin, SealedSecret
+from desired_state.render import content_digest, issue, render
 from desired_state.sealing import open_sealed
 from tests.api.fleet_world import World, in_a_world
-from tests.api.house import SHIPPED, Answer, House
+from tests.api.house import SHIPPED, START, Answer, House
 
 CANARY = 'canary-7f3a/b=c d"e'
 HOSTS = [HostEntry(host="app-0001"), HostEntry(host="app-0002")]
 KEYS = {host.host: X25519PrivateKey.from_private_bytes(host.host.encode() * 4) for host in HOSTS}
+BUNDLE = Artifact(digest="sha256:" + "c" * 64, size=1, file="scripts.tar")
 CACHE = ServiceEntry(
     service="cache",
     kind="redis",
@@ -263,6 +267,39 @@ def test_the_line_end_is_not_part_of_it(database_url: str, tmp_path: Path) -> No
         return found
 
     assert in_a_world(database_url, work) == [b"a secret", b"a secret", b"a secret", b"a secret\n"]
+
+
+def planned(
+    versions: dict[str, int], enrolled: tuple[str, ...], published: int = 0
+) -> tuple[bool, list[str], list[str]]:
+    """Whether a host gets another document, why its steps are taken, and what is remarked."""
+    catalogue, kinds = Catalogue(services=(CACHE,), hosts=tuple(HOSTS[:1])), make_bundle(SHIPPED).kinds
+    known = {}
+    if published:
+        sealed = SealedSecret(name="redis-main", version=published, sealed="c2VhbGVk")
+        content = render(
+            catalogue,
+            HOSTS[0],
+            kinds=kinds,
+            bundle=BUNDLE,
+            artifact_bases=(),
+            origin=Origin(change="x"),
+            sealed={"redis-main": sealed},
+        )
+        there = issue(content, epoch=1, revision=1, issued_at=START, expires_at=START)
+        known = {"app-0001": Known(document=there, content_digest=content_digest(content))}
+    made = plan_fleet(catalogue, kinds, known, {}, secrets=HeldSecrets(versions=versions, enrolled=enrolled), now=START)
+    plan = made.hosts[0]
+    remarks = [remark for remark in plan.remarks if "sealed" in remark]
+    return plan.document_changes, sorted({reason for step in plan.steps for reason in step.reasons}), remarks
+
+
+def test_a_plan_seals_nothing() -> None:
+    """The version that is published is no change, the next one is; a host that is not enrolled is told to be so."""
+    told = "is not enrolled: nothing can be sealed to it, so it gets this document as soon as it is"
+    assert planned({"redis-main": 2}, ("app-0001",), published=2) == (False, ["is not installed"], [])
+    assert planned({"redis-main": 3}, ("app-0001",), published=2) == (True, ["is not installed"], [])
+    assert planned({}, ()) == (True, ["is not installed"], [told])
 
 
 def put_secret(house: House, name: str = "redis-main", value: bytes = CANARY.encode(), **more: Any) -> Answer:
