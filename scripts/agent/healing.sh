@@ -163,6 +163,7 @@ last_words_of_agent() { # the end of what it said itself, and its manager of it
     user) text=$(journalctl --user --quiet --no-pager -o cat -n 6 "_SYSTEMD_USER_UNIT=$PULLER_UNIT" 2>/dev/null) || : ;;
     *) text=$(tail -n 6 "$prefix/log/puller.log" 2>/dev/null) || : ;;
   esac
+  text=$(uniq <<<"$text") # one that ends at its start says the same each time
   text=${text//[^[:print:]]/ }
   [[ ${#text} -le 300 ]] || text=${text: -300}
   printf '%s' "${text:-it said nothing}"
