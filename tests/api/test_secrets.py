@@ -433,3 +433,26 @@ def test_the_page_shows_names_and_versions(small_house: House) -> None:
     shown = page[page.index('id="secrets"') :]
     assert [] == [word for word in ("redis-main", "for the shop", "v1", 'href="/services/cache"') if word not in shown]
     assert [] == [form for form in forms(CANARY) if form in page.encode()]
+
+
+def test_an_unknown_secret_refuses_an_import_and_warns_in_a_plan(environment: Path) -> None:
+    """The database that `towline plan` reads need not be the one that the tree is imported into."""
+    tree = environment / "tree"
+    (tree / "catalogue").mkdir(parents=True)
+    (tree / "catalogue" / "java.yaml").write_text(
+        "service: orders\nkind: java\nversion: '1'\nstate: adopted\nparameters: {port: 8080}\n"
+        "secrets:\n  secret: orders-properties\nplacement: {hosts: [app-1]}\n"
+    )
+    (tree / "catalogue" / "app-1.yaml").write_text("host: app-1\n")
+    told = "there is no secret 'orders-properties'; set it: towline secret set orders-properties"
+
+    def towline(*arguments: str, given: str = "") -> tuple[int, str]:
+        done = CliRunner().invoke(main, arguments, input=given, catch_exceptions=False)
+        return done.exit_code, done.output
+
+    code, plan = towline("plan", str(tree))
+    assert (2, True) == (code, f"java.yaml:7: warning: /secrets/secret: {told}" in plan), plan
+    code, refused = towline("import", "--folder", str(tree))
+    assert (1, True) == (code, f"java.yaml:7: /secrets/secret: {told}" in refused), refused
+    towline("secret", "set", "orders-properties", given="user=orders\npassword=hunter22\n")
+    assert towline("import", "--folder", str(tree))[0] == 0
