@@ -7,6 +7,7 @@ do its files: whichever puller finds its end removes them. After a reboot nothin
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class SecretFolder:
         """Whatever was laid out for that step."""
         for folder in self._folders:
             shutil.rmtree(folder / _flat(step), ignore_errors=True)
+            with suppress(OSError):  # another step's are still there, or nothing ever was
+                folder.rmdir()
 
     def sweep(self) -> None:
         """Everything of this prefix. Only while no step runs."""

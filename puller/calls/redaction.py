@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 from desired_state.names import SecretName
@@ -14,10 +14,10 @@ SHORTEST = 6
 
 
 class StepRedactor:
-    """Knows the secrets of one service, by name."""
+    """Knows the secrets of one service, each version of them, by name."""
 
-    def __init__(self, values: Mapping[SecretName, bytes]) -> None:
-        self._names = {form: name for name, value in values.items() for form in _forms(value)}
+    def __init__(self, values: Iterable[tuple[SecretName, bytes]]) -> None:
+        self._names = {form: name for name, value in values for form in _forms(value)}
         longest_first = sorted(self._names, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
 

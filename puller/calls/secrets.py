@@ -1,13 +1,14 @@
 """A service's secrets on this host: opened for the length of a step, and taken out of all that the step leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 from msgspec.structs import replace
 
-from desired_state.document import Service
-from desired_state.names import HostName, ParameterName
+from desired_state.document import Document, SealedSecret, Service
+from desired_state.names import HostName, ParameterName, SecretName, ServiceName
 from desired_state.sealing import NotSealed, open_sealed
 from puller.calls.redaction import StepRedactor
 from puller.durable_file import write_file
@@ -27,6 +28,14 @@ class Secrets:
     def __init__(self, host: HostName, paths: Paths, folder: SecretFolder | None = None) -> None:
         self._host, self._paths = host, paths
         self._folder = folder or SecretFolder(paths.prefix)
+        self._held: dict[ServiceName, frozenset[SealedSecret]] = {}
+
+    def hold(self, documents: Iterable[Document]) -> None:
+        """The documents that this host has. While a new version goes in, a script may still print the one before."""
+        held: dict[ServiceName, frozenset[SealedSecret]] = {}
+        for service in (service for document in documents for service in document.services):
+            held[service.name] = held.get(service.name, frozenset()).union(service.secrets.values())
+        self._held = held
 
     def lay_out(self, service: Service, folder: Path) -> dict[ParameterName, Path]:
         """A file for each secret of the service, for the step with that scratch folder. Raises Stalled, Unavailable."""
@@ -43,11 +52,12 @@ class Secrets:
 
     def taken_out(self, service: Service, ended: Ended, folder: Path | None = None) -> Ended:
         """What a call printed, without the service's secrets; the files in its scratch folder are rewritten too."""
-        if not service.secrets:
+        secrets = self._held.get(service.name, frozenset()).union(service.secrets.values())
+        if not secrets:
             return ended
         try:
-            redact = StepRedactor({service.secrets[name].name: v for name, v in self._opened(service).items()})
-        except Stalled as error:  # they were not opened for this call either; its facts count, its words can be spared
+            redact = StepRedactor(self._values(secrets))
+        except Stalled as error:  # none was opened for this call either; its facts count, its words can be spared
             _log.warning("a script's words are withheld", service=service.name, reason=str(error))
             return replace(ended, stderr=b"")
         for name in LEFT_BEHIND if folder is not None else ():
@@ -63,6 +73,13 @@ class Secrets:
         except NotSealed as error:
             raise Stalled(f"{error}; was this host enrolled anew? its next document has it sealed anew") from error
 
+    def _values(self, secrets: Iterable[SealedSecret]) -> Iterator[tuple[SecretName, bytes]]:
+        """Those that can be opened: what is not sealed to this host cannot have been printed by it. Raises Stalled."""
+        key = load_keys(self._paths.keys).sealing
+        for secret in secrets:
+            with suppress(NotSealed):
+                yield secret.name, open_sealed(secret, host=self._host, key=key)
+
     def _step(self, folder: Path) -> str:
         return str(folder.relative_to(self._paths.steps))
 
@@ -73,5 +90,10 @@ def _rewrite(path: Path, redact: StepRedactor) -> None:
     except FileNotFoundError:
         return
     clean = redact(data)
-    if clean != data:
+    if clean == data:
+        return
+    try:
         write_file(path, clean, mode=0o600)
+    except OSError as error:  # a full disk: a log that is lost is better than one that tells a secret
+        path.unlink()
+        _log.warning("a step's file is removed, its secrets could not be taken out", file=path.name, reason=str(error))

@@ -14,21 +14,25 @@ from api.cli import main
 from api.database import snapshot, transaction
 from api.errors import Misconfigured
 from api.models import sealed_secret, secret
+from api.plans.fleet_plan import HeldSecrets, Known, plan_fleet
 from api.principal import COMMAND, Role
+from api.publish.bundle import make_bundle
 from api.repositories import hosts as identities
 from api.repositories.hosts import Identity
 from api.services import secrets
 from api.services.publishing import Publisher, publish
 from api.vault import Vault
-from desired_state.catalogue import HostEntry, Placement, ServiceEntry
-from desired_state.document import Document, SealedSecret
+from desired_state.catalogue import Catalogue, HostEntry, Placement, ServiceEntry
+from desired_state.document import Artifact, Document, Origin, SealedSecret
+from desired_state.render import content_digest, issue, render
 from desired_state.sealing import open_sealed
 from tests.api.fleet_world import World, in_a_world
-from tests.api.house import SHIPPED, Answer, House
+from tests.api.house import SHIPPED, START, Answer, House
 
 CANARY = 'canary-7f3a/b=c d"e'
 HOSTS = [HostEntry(host="app-0001"), HostEntry(host="app-0002")]
 KEYS = {host.host: X25519PrivateKey.from_private_bytes(host.host.encode() * 4) for host in HOSTS}
+BUNDLE = Artifact(digest="sha256:" + "c" * 64, size=1, file="scripts.tar")
 CACHE = ServiceEntry(
     service="cache",
     kind="redis",
@@ -265,6 +269,39 @@ def test_the_line_end_is_not_part_of_it(database_url: str, tmp_path: Path) -> No
     assert in_a_world(database_url, work) == [b"a secret", b"a secret", b"a secret", b"a secret\n"]
 
 
+def planned(
+    versions: dict[str, int], enrolled: tuple[str, ...], published: int = 0
+) -> tuple[bool, list[str], list[str]]:
+    """Whether a host gets another document, why its steps are taken, and what is remarked."""
+    catalogue, kinds = Catalogue(services=(CACHE,), hosts=tuple(HOSTS[:1])), make_bundle(SHIPPED).kinds
+    known = {}
+    if published:
+        sealed = SealedSecret(name="redis-main", version=published, sealed="c2VhbGVk")
+        content = render(
+            catalogue,
+            HOSTS[0],
+            kinds=kinds,
+            bundle=BUNDLE,
+            artifact_bases=(),
+            origin=Origin(change="x"),
+            sealed={"redis-main": sealed},
+        )
+        there = issue(content, epoch=1, revision=1, issued_at=START, expires_at=START)
+        known = {"app-0001": Known(document=there, content_digest=content_digest(content))}
+    made = plan_fleet(catalogue, kinds, known, {}, secrets=HeldSecrets(versions=versions, enrolled=enrolled), now=START)
+    plan = made.hosts[0]
+    remarks = [remark for remark in plan.remarks if "sealed" in remark]
+    return plan.document_changes, sorted({reason for step in plan.steps for reason in step.reasons}), remarks
+
+
+def test_a_plan_seals_nothing() -> None:
+    """The version that is published is no change, the next one is; a host that is not enrolled is told to be so."""
+    told = "is not enrolled: nothing can be sealed to it, so it gets this document as soon as it is"
+    assert planned({"redis-main": 2}, ("app-0001",), published=2) == (False, ["is not installed"], [])
+    assert planned({"redis-main": 3}, ("app-0001",), published=2) == (True, ["is not installed"], [])
+    assert planned({}, ()) == (True, ["is not installed"], [told])
+
+
 def put_secret(house: House, name: str = "redis-main", value: bytes = CANARY.encode(), **more: Any) -> Answer:
     """PUT /v1/secrets/{name}."""
     note = more.pop("note", "")
@@ -386,3 +423,36 @@ def test_the_command_reads_standard_input(environment: Path) -> None:
     assert "redis-main\tv2" in towline("list")
     assert towline("remove", "redis-main") == "redis-main: forgotten\n"
     assert towline("list") == ""
+
+
+def test_the_page_shows_names_and_versions(small_house: House) -> None:
+    """Beside the services, with who uses each."""
+    put_secret(small_house, note="for+the+shop")
+    declare(small_house, secrets={"password": "redis-main"})
+    page = small_house.ask("GET", "/services", accept="text/html,*/*").content.decode()
+    shown = page[page.index('id="secrets"') :]
+    assert [] == [word for word in ("redis-main", "for the shop", "v1", 'href="/services/cache"') if word not in shown]
+    assert [] == [form for form in forms(CANARY) if form in page.encode()]
+
+
+def test_an_unknown_secret_refuses_an_import_and_warns_in_a_plan(environment: Path) -> None:
+    """The database that `towline plan` reads need not be the one that the tree is imported into."""
+    tree = environment / "tree"
+    (tree / "catalogue").mkdir(parents=True)
+    (tree / "catalogue" / "java.yaml").write_text(
+        "service: orders\nkind: java\nversion: '1'\nstate: adopted\nparameters: {port: 8080}\n"
+        "secrets:\n  secret: orders-properties\nplacement: {hosts: [app-1]}\n"
+    )
+    (tree / "catalogue" / "app-1.yaml").write_text("host: app-1\n")
+    told = "there is no secret 'orders-properties'; set it: towline secret set orders-properties"
+
+    def towline(*arguments: str, given: str = "") -> tuple[int, str]:
+        done = CliRunner().invoke(main, arguments, input=given, catch_exceptions=False)
+        return done.exit_code, done.output
+
+    code, plan = towline("plan", str(tree))
+    assert (2, True) == (code, f"java.yaml:7: warning: /secrets/secret: {told}" in plan), plan
+    code, refused = towline("import", "--folder", str(tree))
+    assert (1, True) == (code, f"java.yaml:7: /secrets/secret: {told}" in refused), refused
+    towline("secret", "set", "orders-properties", given="user=orders\npassword=hunter22\n")
+    assert towline("import", "--folder", str(tree))[0] == 0

@@ -46,8 +46,9 @@ def with_secret(host: RealHost, **fields: object) -> Service:
 
 
 def laid_out(host: RealHost) -> list[Path]:
-    """What lies in memory for this prefix."""
-    return [path for folder in SecretFolder(host.prefix)._folders if folder.exists() for path in folder.rglob("*")]
+    """What lies in memory for this prefix, its own folder too."""
+    there = [folder for folder in SecretFolder(host.prefix)._folders if folder.exists()]
+    return [path for folder in there for path in (folder, *folder.rglob("*"))]
 
 
 def found(host: RealHost, value: str = VALUE) -> set[str]:
@@ -143,11 +144,41 @@ def test_a_secret_that_is_not_sealed_to_this_host_stalls(tmp_path: Path) -> None
     assert [] == host.calls()
 
 
+def test_the_version_before_is_taken_out_too(tmp_path: Path) -> None:
+    """While a new password goes in, the script prints the old one, which it found in the file: nobody reads it."""
+    prints_both = READS_IT.replace('sleep "${TOWLINE_PARAM_p_none:-0}"', 'cat "$dir/password.conf" >&2 || :')
+    host = real_host(tmp_path, script=prints_both)
+    host.publish(with_secret(host))
+    host.one_pass()
+    host.publish(running("one", secrets={"password": sealed(host, "rotated value", version=2)}))
+    host.one_pass()
+    assert (set(), {"password.conf"}) == (found(host), found(host, "rotated value"))
+    step = next(step for step in host.delivered()[-1].run.steps if step.verb == "configure")
+    assert step.log.startswith("[secret main]password is [secret main]\n"), step.log
+
+
 def mounts(folder: Path, kind: str) -> Path:
     """A table of mounts in which that folder is one of that kind."""
     file = folder / "mountinfo"
     file.write_text(f"1 0 8:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / {folder} rw shared:1 - {kind} none rw\n")
     return file
+
+
+@pytest.mark.parametrize(
+    ("user", "runtime", "places"),
+    [
+        (0, "/run/user/0", ["/run", "/dev/shm"]),
+        (1000, "/run/user/1000", ["/run/user/1000", "/dev/shm"]),
+        (1000, "", ["/dev/shm"]),
+    ],
+)
+def test_each_user_has_a_place(monkeypatch: pytest.MonkeyPatch, user: int, runtime: str, places: list[str]) -> None:
+    """Root has /run, whoever is logged in the folder of that login, and everybody /dev/shm; two prefixes never meet."""
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    folders = [SecretFolder(Path(prefix))._folders for prefix in ("/opt/one", "/opt/two")]
+    assert [places, places] == [[str(folder.parent) for folder in some] for some in folders]
+    assert set(folders[0]).isdisjoint(folders[1])
 
 
 def test_a_disk_is_refused(tmp_path: Path) -> None:
@@ -190,17 +221,17 @@ FORMS: dict[str, tuple[Callable[[bytes], bytes], int]] = {
 @pytest.mark.parametrize(("form", "stays"), FORMS.values(), ids=FORMS.keys())
 def test_every_form_of_a_secret_is_taken_out(form: Callable[[bytes], bytes], stays: int) -> None:
     """As it is, base64 at every place, hex, quoted for a URL or for a configuration file."""
-    shown = StepRedactor({"main": VALUE.encode()})(b"before " + form(VALUE.encode()) + b" after")
+    shown = StepRedactor([("main", VALUE.encode())])(b"before " + form(VALUE.encode()) + b" after")
     assert (1, True) == (shown.count(b"[secret main]"), shown.startswith(b"before ") and shown.endswith(b" after"))
     assert len(b"before [secret main] after") + stays == len(shown), shown
 
 
 def test_each_line_of_a_secret_is_taken_out() -> None:
     """A file of properties is logged line by line."""
-    redact = StepRedactor({"main": b"user=orders\npassword=hunter22\n"})
+    redact = StepRedactor([("main", b"user=orders\npassword=hunter22\n")])
     assert b"loaded [secret main] and [secret main]" == redact(b"loaded password=hunter22 and user=orders")
 
 
 def test_what_is_no_secret_stays() -> None:
     """Byte for byte."""
-    assert bytes(range(256)) == StepRedactor({"main": VALUE.encode()})(bytes(range(256)))
+    assert bytes(range(256)) == StepRedactor([("main", VALUE.encode())])(bytes(range(256)))
