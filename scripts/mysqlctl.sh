@@ -163,38 +163,9 @@ settings() { # sets SETTINGS: name, value ... of what a running server takes too
 
 # client.cnf is how this script gets in: by the socket, with a password of its own that nobody else needs.
 client_cnf() {
-  admin_password
+  random_word "$run/admin"
   printf '%s\n' '# how towline itself logs in' '[client]' 'user = towline' "password = $REPLY" "socket = $socket" \
     "character_sets_dir = $current/share/charsets"
-}
-
-admin_password() { random_word "$run/admin"; } # -> REPLY
-
-# accounts.sql is run by the server itself at each start, before it lets anybody in: whatever was done to these accounts
-# by hand, or whichever call was killed, they are right again. Not for the binary log: a replica has its own.
-accounts_sql() {
-  salt
-  printf '%s\n' "DO '$REPLY';" "SET SESSION sql_mode = '', sql_log_bin = 0;" 'SET NAMES binary;'
-  admin_password
-  account towline localhost "$REPLY"
-  printf '%s\n' "GRANT ALL ON *.* TO 'towline'@'localhost' WITH GRANT OPTION;"
-  secret_text root_password && account root localhost "$REPLY"
-  [[ -z ${PARAM[database]} ]] || printf "CREATE DATABASE IF NOT EXISTS \`%s\`;\n" "${PARAM[database]}"
-  if [[ -n ${PARAM[user]} ]]; then
-    secret_text user_password && account "${PARAM[user]}" "${PARAM[user_from]}" "$REPLY"
-    [[ -z ${PARAM[database]} ]] || printf "GRANT ALL ON \`%s\`.* TO '%s'@'%s';\n" "${PARAM[database]//_/\\_}" "${PARAM[user]}" "${PARAM[user_from]}"
-  fi
-  [[ -n ${PARAM[replication_user]} ]] || return 0
-  secret_text replication_password && account "${PARAM[replication_user]}" % "$REPLY"
-  printf "GRANT REPLICATION SLAVE ON *.* TO '%s'@'%%';\n" "${PARAM[replication_user]}"
-}
-
-# replica.sql is run by this script whenever it has changed; the server remembers where it was.
-replica_sql() {
-  salt
-  printf '%s\n' "DO '$REPLY';"
-  secret_text replication_password
-  if is_mariadb; then replicate_mariadb "${PARAM[replica_of]}" "$REPLY"; else replicate_mysql "${PARAM[replica_of]}" "$REPLY"; fi
 }
 
 launch_command() {
@@ -225,14 +196,6 @@ initialise() { # initialise FOLDER
   fi
 }
 
-system_tables() { # what mariadb-install-db says to a server
-  printf '%s\n' 'CREATE DATABASE mysql;' 'USE mysql;' "SET @auth_root_socket='root';"
-  local name file
-  for name in m*_system_tables m*_performance_tables m*_system_tables_data fill_help_tables maria_add_gis_sp_bootstrap m*_sys_schema; do
-    for file in "$current"/share/$name.sql; do [[ ! -r $file ]] || cat "$file"; done
-  done
-}
-
 note_tables() { put "$service_dir/tables-version" <<<"${INSTALLED[program]}"; }
 
 # settle: the system tables of an older MariaDB are brought up (MySQL does so itself), and replication is as declared.
@@ -250,31 +213,17 @@ settle() {
 
 answers_or_gone() { ! running || ask 'SELECT 1'; }
 
-tables_fit() {
+tables_fit() { # or the process is still that of another version
   local made=''
   is_mariadb || return 0
   if [[ -r $service_dir/tables-version ]]; then read -r made <"$service_dir/tables-version"; fi
-  [[ $made == "${INSTALLED[program]}" ]]
+  [[ $made == "${INSTALLED[program]-}" || $(readlink "/proc/${IDENTITY[pid]}/exe") != "$(readlink -f "$current")"/* ]]
 }
 
 replicate() {
   if noted replicates "$etc/replica.sql"; then return 0; fi
   said "$etc/replica.sql" 'its replication'
   note replicates "$etc/replica.sql"
-}
-
-client() { REPLY=$current/bin/mariadb && [[ -x $REPLY ]] || REPLY=$current/bin/mysql; } # -> REPLY
-
-ask() { # ask SQL -> REPLY: the answer, or what the client says
-  client
-  REPLY=$(exec timeout "$PROBE_TIMEOUT_S" "$REPLY" "--defaults-file=$etc/client.cnf" --batch --vertical -e "$1" 2>&1)
-}
-
-said() { # said FILE WHAT: the server does what the file says
-  local words
-  client
-  words=$("$REPLY" "--defaults-file=$etc/client.cnf" --batch 2>&1 <"$1") || fail "$FAILED" "$2 is refused: ${words:0:300}"
-  did "$2 is as declared"
 }
 
 healthy() {
@@ -284,20 +233,8 @@ healthy() {
   [[ ! $REPLY =~ read_only:\ (1|ON) ]] || role=replica
   [[ -z ${PARAM[replica_of]} ]] || wanted=replica
   [[ $role == "$wanted" ]] || { REASON="is set up as a $role, should be a $wanted" && return 1; }
+  tables_fit || { REASON='has the system tables of an older version: start it again' && return 1; }
   [[ $wanted == primary ]] || replicates
-}
-
-replicates() { # of the answer in REPLY
-  local part error='' behind
-  for part in IO SQL; do
-    [[ $REPLY =~ _${part}_Running:\ ([A-Za-z]+) ]] || { REASON='does not replicate: it has no primary' && return 1; }
-    [[ ${BASH_REMATCH[1]} != Yes ]] || continue
-    [[ ! $REPLY =~ Last_${part}_Error:\ ([^$'\n']*) ]] || error=${BASH_REMATCH[1]}
-    REASON="does not replicate from ${PARAM[replica_of]}, its $part thread stands: ${error:0:300}" && return 1
-  done
-  [[ $REPLY =~ Seconds_Behind_[A-Za-z]+:\ ([0-9]+) ]] || { REASON='replicates, and cannot tell how far it is behind' && return 1; }
-  behind=${BASH_REMATCH[1]} && to_seconds "${PARAM[max_lag]}"
-  ((behind <= REPLY)) || { REASON="is $behind s behind its primary ${PARAM[replica_of]}" && return 1; }
 }
 
 # Asked of the running server, without a restart and without a break for its clients.
@@ -309,12 +246,7 @@ reload() {
   [[ ${IDENTITY[config]-} != "$REPLY" ]] || return 0
   said "$etc/accounts.sql" 'what its accounts are'
   settings
-  local -i number
-  for ((number = 0; number < ${#SETTINGS[@]}; number += 2)); do
-    quoted "${SETTINGS[number + 1]}"
-    [[ ! ${SETTINGS[number + 1]} =~ ^[0-9]+$ ]] || REPLY=${SETTINGS[number + 1]}
-    ask "SET GLOBAL ${SETTINGS[number]} = $REPLY" || fail "$FAILED" "refuses ${SETTINGS[number]}: ${REPLY:0:300}"
-  done
+  set_globals "${SETTINGS[@]}"
   replicate
   wait_healthy 20
   reloaded
