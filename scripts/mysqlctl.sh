@@ -209,6 +209,7 @@ settle() {
     note_tables
   fi
   replicate
+  PARAM[start_timeout]=60s # it is up; what is left to wait for is its primary
 }
 
 answers_or_gone() { ! running || ask 'SELECT 1'; }

@@ -89,6 +89,16 @@ def test_could_not_report_is_dropped_when_nobody_can(prefix: Prefix) -> None:
     assert not (prefix.agent / "refused" / new).exists()
 
 
+def test_a_full_disk_is_not_the_fault_of_the_release(prefix: Prefix) -> None:
+    """It is left alone until there is room, and then it proves itself."""
+    _, new = prefix.on_trial("serve")
+    (prefix.path / "disk-full").touch()
+    run_trial(prefix)
+    assert ([], new, True) == (prefix.heal(), prefix.leads("current"), (prefix.agent / "trial").exists())
+    (prefix.path / "disk-full").unlink()
+    assert [f"release {new} has proved itself"] == prefix.heal()
+
+
 def test_another_boot_counts_anew(prefix: Prefix) -> None:
     """A host that was off meanwhile has not used up the release's time."""
     _, new = prefix.on_trial("hang")

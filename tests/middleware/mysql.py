@@ -2,7 +2,7 @@
 
 | function | versions | holds |
 | --- | --- | --- |
-| `mariadb_archive` | 10.5.29, 10.11.19, 11.8.9 | `bin/mariadbd`, `mariadb`, `mariadb-upgrade`, `mariadb-check`; `share/` |
+| `mariadb_archive` | 10.5.29, 10.11.19, 11.8.9 | `bin/mariadbd`, `mariadb`, `mariadb-upgrade` ...; `share/` |
 | `mysql_archive` | 9.7.4 | `bin/mysqld`, `mysql`; `share/`, `lib/plugin/` |
 
 A suite moves on: what a program says of its version is proven when its archive is made.
@@ -41,9 +41,7 @@ _SOURCES = {
         suite="bullseye", packages=tuple(f"{name}-10.5" for name in _CORE), programs=_MARIADB, share="usr/share/mysql"
     ),
     "mariadb-10.11.19": Source(suite="bookworm", packages=_CORE, programs=_MARIADB, share="usr/share/mysql"),
-    "mariadb-11.8.9": Source(
-        suite="trixie", packages=_CORE, programs=_MARIADB, share="usr/share/mariadb", newer=True
-    ),
+    "mariadb-11.8.9": Source(suite="trixie", packages=_CORE, programs=_MARIADB, share="usr/share/mariadb", newer=True),
     "mysql-9.7.4": Source(
         suite="sid",
         packages=("mysql-client-core", "mysql-server-core"),
@@ -90,7 +88,7 @@ def _shared(tree: SuiteTree, source: Source) -> dict[str, tuple[bytes, int]]:
         files |= {f"share/{folder}/{path.name}": path for path in (share / folder).iterdir()}
     if "bin/mysqld" in source.programs:
         plugins = tree.path("usr/lib/mysql/plugin")
-        files |= {f"lib/plugin/{name}": plugins / name for name in ("component_validate_password.so",)}
+        files["lib/plugin/component_validate_password.so"] = plugins / "component_validate_password.so"
     return {place: (path.read_bytes(), 0o644) for place, path in files.items()}
 
 

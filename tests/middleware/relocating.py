@@ -47,7 +47,8 @@ _WRAPPER = """\
 #!/bin/bash
 here=$(readlink -f -- "${BASH_SOURCE[0]}")
 top=${here%/bin/*}
-exec "$top/lib/private/LOADER" --library-path "$top/lib/private" --argv0 "$top/bin/${0##*/}" "$top/libexec/${0##*/}" "$@"
+name=${0##*/}
+exec "$top/lib/private/LOADER" --library-path "$top/lib/private" --argv0 "$top/bin/$name" "$top/libexec/$name" "$@"
 """
 
 

@@ -3,8 +3,9 @@
 import subprocess
 from collections.abc import Mapping
 
+from tests.vm.console import Done
 from tests.vm.lab import Lab
-from tests.vm.machine import Done, Machine
+from tests.vm.machine import Machine
 from tests.vm.site import Site
 
 PREFIX = "/opt/towline"

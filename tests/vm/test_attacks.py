@@ -9,8 +9,8 @@ import pytest
 
 from tests.servers.certificates import PrivateCa
 from tests.vm import hostile, shop, tokens
+from tests.vm.console import Done
 from tests.vm.host import PREFIX, Host
-from tests.vm.machine import Done
 from tests.vm.site import NAME, PORT
 from tests.vm.waiting import until
 
@@ -68,10 +68,10 @@ def test_a_hostile_archive_with_the_right_digest(victim: Host, tmp_path: Path, w
     """Even an archive that the token names is refused when it reaches out, is no agent, or unpacks without end."""
     path = tmp_path / "towline-agent-9.9.9-linux-x86_64.tar.gz"
     made = hostile.bomb(path) if way == "bomb" else hostile.archive(path, hostile.members(GOOD)[way])
-    victim.machine.copy(made, "/root/evil.tar.gz")
+    victim.machine.copy(made, "/srv/evil.tar.gz")
     command = tokens.naming(victim.invited(), made, "9.9.9")
     _refused(
-        victim.paste(tokens.with_options(command, "--from /root/evil.tar.gz"), accept=None), "the archive is refused"
+        victim.paste(tokens.with_options(command, "--from /srv/evil.tar.gz"), accept=None), "the archive is refused"
     )
 
 

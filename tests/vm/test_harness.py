@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.vm import faults
+from tests.vm.console import WentWrong
 from tests.vm.lab import Lab, at_once, new_lab
-from tests.vm.machine import Machine, WentWrong
+from tests.vm.machine import Machine
 from tests.vm.network import NAMESPACES
 from tests.vm.rootfs import SUITES
 

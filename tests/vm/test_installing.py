@@ -8,14 +8,14 @@ import pytest
 
 from tests.servers.agent_archive import agent_archive, build, own_wheel, variant
 from tests.vm import shop, tokens
+from tests.vm.console import Done
 from tests.vm.faults import talk
 from tests.vm.host import PREFIX, UNIT, Host
 from tests.vm.lab import at_once
-from tests.vm.machine import Done
 from tests.vm.snapshot import snapshot
 from tests.vm.waiting import until
 
-CTL = "/root/agentctl.sh"
+CTL = "/srv/agentctl.sh"
 NEWER = "0.1.5"
 
 

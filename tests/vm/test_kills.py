@@ -123,6 +123,19 @@ def test_cron_has_a_killed_agent_back(croned: Host, measured: Callable[[str], No
     assert before == croned.services()
 
 
+def test_an_upgrade_under_cron_restarts_no_service(croned: Host, tmp_path: Path) -> None:
+    """Without systemd too a newer agent comes by the document, proves itself, and no service notices."""
+    croned.until_converged()
+    before = croned.services()
+    newer = shop.agent_package(variant(agent_archive(), tmp_path, version="0.1.2"))
+    croned.site.add_package(newer)
+    entry = shop.agent(newer, "croned", trial_timeout_s=120).replace("service: agent\n", "service: croned-agent\n")
+    croned.site.declare(None, **{"croned-agent": entry})
+    until("it has proved itself", lambda: _proved(croned, "0.1.2"), limit_s=200, seen=croned.alive)
+    croned.until_converged()
+    assert before == croned.services()
+
+
 def test_an_operator_stops_it_and_cron_leaves_it_stopped(croned: Host) -> None:
     """After `agentctl.sh stop` nobody starts the agent; after `start` it serves; the services run on."""
     before = croned.services()

@@ -9,15 +9,19 @@ from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
 
 
-def ask(service: Service, sql: str, user: str = "app", secret: str = "user_password") -> str:
+def ask(service: Service, sql: str, user: str = "app") -> str:
     """What the software's own client is told, over TCP and as the application; its rows, or its error."""
     bin_folder = service.root / "current" / "bin"
     client = next(path for path in (bin_folder / "mariadb", bin_folder / "mysql") if path.exists())
-    password = service.secrets[secret].replace("\\", "\\\\").replace('"', '\\"')
+    password = (
+        service.secrets["root_password" if user == "root" else "user_password"]
+        .replace("\\", "\\\\")
+        .replace('"', '\\"')
+    )
     login = service.scratch / "login.cnf"
     login.touch(mode=0o600)
     login.write_text(f'[client]\nuser={user}\npassword="{password}"\n')
-    command = [client, f"--defaults-file={login}", f"--character-sets-dir={service.root}/current/share/charsets"]
+    command = [str(client), f"--defaults-file={login}", f"--character-sets-dir={service.root}/current/share/charsets"]
     command += ["--default-character-set=utf8mb4", "--batch", "--skip-column-names"]
     if user == "root":
         command += [f"--socket={service.root}/run/mysql/mysql.sock"]
@@ -45,13 +49,19 @@ def _probe(service: Service) -> str:
 
 
 def _write(service: Service) -> None:
-    said = ask(service, "CREATE TABLE shop.kept (id INT PRIMARY KEY, t TEXT); INSERT INTO shop.kept VALUES (1, 'by towline')")
+    said = ask(
+        service, "CREATE TABLE shop.kept (id INT PRIMARY KEY, t TEXT); INSERT INTO shop.kept VALUES (1, 'by towline')"
+    )
     assert said == "", said
 
 
 def _mariadb(version: str, refuses: str = "") -> Software:
     return Software(
-        name="MariaDB", version=version, packages=lambda: {"server": mariadb_archive(version)}, refuses=refuses
+        name="MariaDB",
+        version=version,
+        packages=lambda: {"server": mariadb_archive(version)},
+        refuses=refuses,
+        refused_by="the script",
     )
 
 
