@@ -70,7 +70,7 @@ readonly OWN_PROPERTIES='^(node\.id|broker\.id|process\.roles|listeners|advertis
 parameters_fit() {
   local name line
   for name in bind controller_bind; do [[ ${PARAM[$name]} =~ $ADDRESS ]] || problem "$name" 'is no address (IPv6 in brackets)'; done
-  [[ ${PARAM[bind]} != 0.0.0.0 && ${PARAM[bind]} != '[::]' || -n ${PARAM[advertised]} ]] || problem advertised 'is needed where bind is every address'
+  [[ ${PARAM[bind]} != 0.0.0.0 && ${PARAM[bind]} != '[::]' || -n ${PARAM[advertised]} ]] || problem bind 'is every address: say in advertised which one clients use'
   [[ ${PARAM[cluster_id]} =~ ^([A-Za-z0-9_][A-Za-z0-9_-]{21})?$ ]] || problem cluster_id 'is not 22 characters of kafka-storage.sh random-uuid'
   [[ ${PARAM[metadata_version]} =~ ^([34]\.[0-9]{1,2}(-IV[0-9]{1,2})?)?$ ]] || problem metadata_version 'is no version such as 4.1'
   [[ ${PARAM[log_folders]}\  =~ ^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\ +)+$ ]] || problem log_folders 'is not names of folders below data/'

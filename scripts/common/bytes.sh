@@ -9,24 +9,23 @@ send_hex() {
   printf '%b' "$escaped" >&"$LINE"
 }
 
-# read_bytes COUNT: sets BYTES to so many numbers from 0 to 255; false when they do not come in time. One process.
+# read_bytes COUNT: sets BYTES to so many numbers from 0 to 255; false when they do not come in time. What is short costs
+# no process; bash reads a socket byte by byte.
 declare -a BYTES=()
 read_bytes() {
-  BYTES=()
-  read -rd '' -a BYTES < <(exec timeout "$PROBE_TIMEOUT_S" od -An -v -tu1 "-N$1" <&"$LINE" 2>/dev/null) || :
-  ((${#BYTES[@]} == $1))
-}
-
-# read_length -> REPLY: the next four bytes, as a number. Without a process: what follows is not touched.
-read_length() {
   local byte
-  local -i index number=0 value
-  for ((index = 0; index < 4; index++)); do
-    IFS= read -r -d '' -n 1 -t "$PROBE_TIMEOUT_S" -u "$LINE" byte || return 1
-    printf -v value '%d' "'$byte" # nothing is the byte 0
-    number=$((number << 8 | (value & 255)))
-  done
-  REPLY=$number
+  local -i number
+  BYTES=()
+  if (($1 > 256)); then
+    read -rd '' -a BYTES < <(exec timeout "$PROBE_TIMEOUT_S" od -An -v -tu1 "-N$1" <&"$LINE" 2>/dev/null) || :
+  else
+    while ((${#BYTES[@]} < $1)); do
+      IFS= read -r -d '' -n 1 -t "$PROBE_TIMEOUT_S" -u "$LINE" byte || return 1
+      printf -v number '%d' "'$byte" # nothing is the byte 0
+      BYTES+=($((number & 255)))
+    done
+  fi
+  ((${#BYTES[@]} == $1))
 }
 
 # number_at PLACE SIZE -> REPLY: the signed number of so many of the BYTES.

@@ -15,8 +15,8 @@ kafka_ask() {
   connect "$REPLY" "$2" || return 1
   printf -v REPLY '%08x' "$((${#frame} / 2))"
   send_hex "$REPLY$frame" || return 1
-  read_length || return 1
-  ANSWER_SIZE=$REPLY
+  read_bytes 4 || return 1
+  number_at 0 4 && ANSWER_SIZE=$REPLY
   ((ANSWER_SIZE > 8)) || return 1
   read_bytes "$((ANSWER_SIZE < ANSWER_MAX ? ANSWER_SIZE : ANSWER_MAX))" || return 1
   hang_up

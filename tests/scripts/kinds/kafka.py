@@ -3,8 +3,8 @@
 import logging
 from uuid import uuid4
 
-from kafka import KafkaConsumer, KafkaProducer
-from kafka.admin import KafkaAdminClient
+from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
+from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 
 from tests.middleware import java_runtime_archive, kafka_archive
 from tests.middleware.archives import Package
@@ -108,6 +108,7 @@ CASE = Case(
         ("properties", "compression.type=ünïcödé"),
         ("colour", "blue"),
     ),
+    own_writing=("log/", "data/log/"),
     arrives={"properties": _properties},
     real=Real(
         software=(_software("3.9.1"), _software("4.1.0")),
