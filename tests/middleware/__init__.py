@@ -1,4 +1,4 @@
-"""Real middleware for tests and the demo: archives in upstream's layout, from PyPI's wheels, Debian's suites and Maven's jars."""
+"""Real middleware for tests and the demo, as archives in upstream's layout: of wheels, Debian's suites, Maven's jars."""
 
 from tests.middleware.archives import Package, Unavailable
 from tests.middleware.debian import (

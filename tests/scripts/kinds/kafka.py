@@ -85,7 +85,7 @@ CASE = Case(
     bad=(
         ("port", "0"),
         ("bind", "localhost"),
-        ("bind", "0.0.0.0"),
+        ("bind", "[::]"),
         ("advertised", "kafka.example"),
         ("roles", "broker"),
         ("roles", "zookeeper"),
