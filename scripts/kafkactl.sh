@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # kafkactl.sh: Kafka in KRaft mode, alone or a member of a cluster. Healthy means: this node answers a metadata request
-# and is itself in the answer, every partition has its leader and all its replicas in sync; a controller: knows the leader.
+# and is in the answer, the controllers' leader answers through it, every partition has its leader and all replicas in sync.
 set -Eeuo pipefail
 umask 077
 here=${BASH_SOURCE[0]%"${0##*/}"}
@@ -189,15 +189,16 @@ settle() {
 
 # What start waits for: this node itself.
 healthy() {
-  if is_controller; then
-    listens "${PARAM[controller_port]}" || { REASON="does not listen on port ${PARAM[controller_port]}" && return 1; }
-    ask_leader || { REASON="does not answer on port ${PARAM[controller_port]} within $PROBE_TIMEOUT_S s" && return 1; }
-    [[ $REPLY != -1 ]] || { REASON='knows no leader of the controllers: a majority of them is needed' && return 1; }
+  if is_controller; then listens "${PARAM[controller_port]}" || { REASON="does not listen on port ${PARAM[controller_port]}" && return 1; }; fi
+  if ! is_broker; then
+    ask_quorum "${PARAM[controller_bind]}" "${PARAM[controller_port]}" || { REASON="does not answer on port ${PARAM[controller_port]} within $PROBE_TIMEOUT_S s" && return 1; }
+    return 0
   fi
-  is_broker || return 0
   listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
   ask_metadata || { REASON="does not answer a metadata request on port ${PARAM[port]} within $PROBE_TIMEOUT_S s" && return 1; }
   [[ $BROKERS == *" ${PARAM[node_id]} "* ]] || { REASON="is not among the brokers of its cluster:$BROKERS" && return 1; }
+  ask_quorum "${PARAM[bind]}" "${PARAM[port]}" || REPLY=-1
+  ((REPLY >= 0)) || { REASON='no leader of the controllers answers: a majority of them is needed' && return 1; }
 }
 
 # Then whether the cluster is whole, as this node sees it: a start does not wait for others.

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# protocol.sh: three questions in Kafka's own protocol, spoken by bash: a call of Kafka's tools would cost seconds of CPU.
+# protocol.sh: two questions in Kafka's own protocol, spoken by bash: a call of Kafka's tools would cost seconds of CPU.
 # https://kafka.apache.org/protocol: size, then API, version, correlation and client of a request; correlation of an answer.
 
-readonly METADATA=3 DESCRIBE_CLUSTER=60 UNSUPPORTED_VERSION=35
+readonly METADATA=3 DESCRIBE_QUORUM=55
 readonly ANSWER_MAX=16384 # bytes that are looked at: about 400 partitions with three replicas
 
 # kafka_ask ADDRESS PORT API VERSION BODY: BODY in hex; sets BYTES to the answer from its correlation on, and ANSWER_SIZE.
@@ -53,16 +53,12 @@ ask_metadata() {
 
 skip_text() { number_at "$at" 2 && at+=2 && ((REPLY < 0)) || at+=REPLY; }
 
-# ask_leader -> REPLY: the leader of the controllers as this one knows it; -1 when it knows none, nothing where a Kafka
-# before 3.7 cannot be asked.
-ask_leader() {
-  # header: no tags; body: no list of what is allowed, of the controllers (2), no tags
-  kafka_ask "${PARAM[controller_bind]}" "${PARAM[controller_port]}" "$DESCRIBE_CLUSTER" 1 00000200 || return 1
-  number_at 9 2 # after correlation, tags and throttle
-  [[ $REPLY != "$UNSUPPORTED_VERSION" ]] || { REPLY='' && return 0; }
-  local -i place=11
-  ((place += BYTES[11] > 0 ? BYTES[11] : 1)) # the error's words: their number and one, then they
-  ((place += 1))                             # of the controllers
-  ((place += BYTES[place])) || :             # the cluster's id, in the same way
-  number_at "$place" 4
+# ask_quorum ADDRESS PORT -> REPLY: the leader of the controllers. A broker passes the question on to the leader itself, so
+# without one there is no answer in time; a controller that is not the leader answers -1.
+ask_quorum() {
+  local -r cluster_metadata=5f5f636c75737465725f6d65746164617461 # the name of the log that they share
+  # header: no tags; body: one topic with one partition, 0; each part with no tags
+  kafka_ask "$1" "$2" "$DESCRIBE_QUORUM" 0 "000213${cluster_metadata}0200000000000000" || return 1
+  REPLY=-1
+  ((${#BYTES[@]} < 38 || BYTES[5] | BYTES[6] | BYTES[32] | BYTES[33])) || number_at 34 4 # errors, of all and of the partition
 }

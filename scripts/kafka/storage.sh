@@ -58,9 +58,9 @@ clear_half() {
   [[ -r $service_dir/formatting ]] || return 0
   while IFS= read -r folder; do
     [[ -d $folder && $folder == "$data"/* ]] || continue
-    odd=$(find "$folder" -mindepth 1 ! \( -maxdepth 1 -type f \( -name 'meta.properties*' -o -name 'bootstrap.checkpoint*' -o -name '*.tmp' \) \) -print -quit 2>/dev/null)
+    odd=$(find "$folder" -mindepth 1 -maxdepth 1 ! \( -type f \( -name 'meta.properties*' -o -name 'bootstrap.checkpoint*' -o -name '*.tmp' \) \) -print -quit)
     [[ -z $odd ]] || fail "$FAILED" "$folder is half formatted, and holds $odd: it is not touched"
-    as_account find "$folder" -mindepth 1 -maxdepth 1 -type f -delete
+    as_account env --chdir=/ find "$folder" -mindepth 1 -maxdepth 1 -type f -delete
     did "removed the half of a format from $folder"
   done <"$service_dir/formatting"
   unlink "$service_dir/formatting"
@@ -82,11 +82,11 @@ random_id() { # -> REPLY: a cluster's id, as kafka-storage.sh random-uuid makes 
   REPLY=A${REPLY:1:21}
 }
 
-# kafka_tool NAME WORD...: one of upstream's own, by this service's Java, as its account.
+# kafka_tool NAME WORD...: one of upstream's own, by this service's Java, as its account, in a folder that all may be in.
 kafka_tool() {
   local java
   java_program && java=$REPLY
-  as_account env -i PATH=/usr/local/bin:/usr/bin:/bin "HOME=$data" "LOG_DIR=$log_dir" KAFKA_HEAP_OPTS=-Xmx256m "JAVA_HOME=${java%/bin/java}" \
+  as_account env --chdir=/ -i PATH=/usr/local/bin:/usr/bin:/bin "HOME=$data" "LOG_DIR=$log_dir" KAFKA_HEAP_OPTS=-Xmx256m "JAVA_HOME=${java%/bin/java}" \
     timeout 120 "$current/bin/$1.sh" "${@:2}" </dev/null
 }
 

@@ -180,7 +180,7 @@ def test_three_nodes_lose_members_and_are_whole_again(folder: Path) -> None:
     assert [*RECORDS, "record of two"] == sorted(consume(nodes[2], "kept"))
     nodes[2].do("stop")
     os.kill(nodes[1].process(), signal.SIGKILL)
-    wanted = "knows no leader of the controllers: a majority of them is needed"
+    wanted = "no leader of the controllers answers: a majority of them is needed"
     assert eventually(60, lambda: wanted == nodes[0].status().reason), nodes[0].status().reason
     assert "1" == nodes[0].do("stop").changed
     assert "stopped" == nodes[0].state_now()
