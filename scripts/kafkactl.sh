@@ -65,8 +65,9 @@ service_files() {
 }
 
 readonly ADDRESS='^([0-9.]+|\[[0-9A-Fa-f:.]+\])$'
-readonly VOTERS='^[0-9]{1,10}@([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}(,[0-9]{1,10}@([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4})*$'
-readonly OWN_PROPERTIES='^(node\.id|broker\.id|process\.roles|listeners|advertised\.listeners|listener\.security\.protocol\.map|inter\.broker\.listener\.name|controller\.(listener\.names|quorum\.(voters|bootstrap\.servers))|log\.dirs?|metadata\.log\.dir|num\.partitions|default\.replication\.factor|(offsets\.topic|transaction\.state\.log)\.(replication\.factor|min\.isr)|min\.insync\.replicas|auto\.create\.topics\.enable|log\.(retention\.(ms|minutes|hours|bytes)|segment\.bytes)|message\.max\.bytes)$'
+readonly VOTER='[0-9]{1,10}@([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}'
+readonly TAKEN='(node|broker)\.id|process\.roles|(advertised\.)?listeners|listener\.security\.protocol\.map|inter\.broker\.listener\.name|controller\.listener\.names|controller\.quorum\.(voters|bootstrap\.servers)|(metadata\.)?log\.dirs?'
+readonly TAKEN_BY_PARAMETERS='num\.partitions|default\.replication\.factor|(offsets\.topic|transaction\.state\.log)\.(replication\.factor|min\.isr)|min\.insync\.replicas|auto\.create\.topics\.enable|log\.retention\.(ms|minutes|hours|bytes)|log\.segment\.bytes|message\.max\.bytes'
 parameters_fit() {
   local name line
   for name in bind controller_bind; do [[ ${PARAM[$name]} =~ $ADDRESS ]] || problem "$name" 'is no address (IPv6 in brackets)'; done
@@ -74,13 +75,13 @@ parameters_fit() {
   [[ ${PARAM[cluster_id]} =~ ^([A-Za-z0-9_][A-Za-z0-9_-]{21})?$ ]] || problem cluster_id 'is not 22 characters of kafka-storage.sh random-uuid'
   [[ ${PARAM[metadata_version]} =~ ^([34]\.[0-9]{1,2}(-IV[0-9]{1,2})?)?$ ]] || problem metadata_version 'is no version such as 4.1'
   [[ ${PARAM[log_folders]}\  =~ ^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\ +)+$ ]] || problem log_folders 'is not names of folders below data/'
-  [[ ${PARAM[jdk_service]} =~ $JDK_SERVICE_NAME ]] || problem jdk_service 'is no name of a service'
+  jdk_service_fits
   ((PARAM[min_insync_replicas] <= PARAM[replication])) || problem min_insync_replicas 'is more than replication'
   membership_fits
   while IFS= read -r line; do
     if [[ ! $line =~ ^([A-Za-z0-9][A-Za-z0-9._-]*=[\ -~]*)?$ ]]; then
       problem properties "has a line that is not name=value in printable ASCII: ${line%%=*}"
-    elif [[ ${line%%=*} =~ $OWN_PROPERTIES ]]; then
+    elif [[ ${line%%=*} =~ ^($TAKEN|$TAKEN_BY_PARAMETERS)$ ]]; then
       problem properties "has ${line%%=*}, which is set by a parameter or by towline itself"
     fi
   done <<<"${PARAM[properties]}"
@@ -90,7 +91,7 @@ membership_fits() {
   local -r voters=",${PARAM[voters]//[[:space:]]/}" id=${PARAM[node_id]} # a blank in front is none
   if [[ -z ${PARAM[voters]} ]]; then
     [[ ${PARAM[roles]} == both ]] || problem roles 'a node that is alone is both: say voters'
-  elif [[ ! ${voters#,} =~ $VOTERS ]]; then
+  elif [[ ! ${voters#,} =~ ^$VOTER(,$VOTER)*$ ]]; then
     problem voters 'is not ID@HOST:PORT, with commas between'
   elif [[ ${PARAM[roles]} == broker ]]; then
     [[ $voters != *",$id@"* ]] || problem node_id 'is one of the voters, and those are controllers'

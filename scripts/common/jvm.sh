@@ -4,7 +4,7 @@
 # The kind has the parameters java (path) and jdk_service (string), the package role jdk (optional), and `jdk` among its
 # LINKS. A package of its own goes before a jdk service of this host, and that before the host's own Java.
 
-readonly JDK_SERVICE_NAME='^([a-z][a-z0-9-]*)?$'
+jdk_service_fits() { [[ ${PARAM[jdk_service]} =~ ^([a-z][a-z0-9-]*)?$ ]] || problem jdk_service 'is no name of a service'; }
 
 # find_java -> REPLY: the java of this install; JDK is its folder, empty for the host's own. Nothing uses it yet.
 declare JDK=''
