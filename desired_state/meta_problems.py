@@ -1,4 +1,4 @@
-"""What is wrong with a kind's `meta` beyond its form: what it says must hold together, or a catalogue cannot be judged by it."""
+"""What is wrong with a kind's `meta` beyond its form: catalogues are judged by it, so it must hold together."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,5 +1,5 @@
-"""How a kind's script must be written, judged by its text alone: bans, each of which was seen to go wrong somewhere, and
-the shape that lets an operator find everything where the other kinds have it."""
+"""How a kind's script must be written, judged by its text alone: bans, each of which was seen to go wrong somewhere,
+and the shape that lets an operator find everything where the other kinds have it."""
 
 import re
 
@@ -43,7 +43,7 @@ BANS = {
     ),
     "a debug port open by default": Ban(r"address=\*|-agentlib:jdwp", "leave it to a parameter that is off"),
     "a command of a string": Ban(r"\b(bash|sh)\s+-c\b", "call the command itself, its words in an array"),
-    "a fixed file in a shared folder": Ban(r"/tmp/", "use the service's own folders: $run, $data"),
+    "a fixed file in a shared folder": Ban(r"/tmp/", "use the service's own: $run, $data"),  # noqa: S108 - what is forbidden
     "an unbounded wait": Ban(r"\bsleep\s+infinity\b|\btail\s+-f\b", "set a deadline and call wait_until"),
 }
 
@@ -68,7 +68,7 @@ def banned(text: str) -> tuple[FormFault, ...]:
 
 
 def shape_faults(name: str, text: str) -> tuple[FormFault, ...]:
-    """What of the common shape a kind's script lacks: strict at the top, what healthy means, dispatch on the last line."""
+    """What of the common shape a kind's script lacks: strict at the top, what healthy means, dispatch at the end."""
     lines = text.splitlines()
     head = lines[:8]
     demanded = (
