@@ -1,6 +1,7 @@
 """`towline-puller kind`: what somebody needs who writes a kind."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ def check(file: Path, *, version: str, packages: _Pairs, parameters: _Pairs, sec
         secrets=_files("--secret", secrets),
     )
     _usable(given)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was tried is taken away then, too
     found = asyncio.run(_examined(given))
     faults = sum(finding.outcome == "fault" for finding in found)
     left_out = sum(finding.outcome == "left out" for finding in found)
@@ -72,8 +74,8 @@ async def _examined(given: "Given") -> "tuple[Finding, ...]":
             _clear()
             click.echo(f"...      {names[len(ended)]} ({len(ended) + 1} of {len(names)}) {how_far}\r", nl=False)
 
-    with scratch_host(given) as scratch:
-        return await examine(scratch, told=told, progress=progress)
+    with scratch_host(given, progress=progress) as scratch:
+        return await examine(scratch, told=told)
 
 
 def line_of(finding: "Finding") -> str:

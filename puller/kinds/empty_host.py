@@ -1,7 +1,6 @@
 """Checks on a host where nothing is installed: what the script says of itself, what it sees, what it refuses."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -57,7 +56,7 @@ async def unsupported(scratch: Scratch) -> str:
     return "refused"
 
 
-async def hostile(scratch: Scratch, progress: Callable[[str], None]) -> str:
+async def hostile(scratch: Scratch) -> str:
     """No value of a document becomes code: it is refused with 6 and a reason, or recorded byte by byte."""
     if scratch.lacking_parameters:
         raise LeftOut(f"needs {scratch.lacking_parameters}")
@@ -68,7 +67,7 @@ async def hostile(scratch: Scratch, progress: Callable[[str], None]) -> str:
     values = list(_values(scratch.known, canary := host.folder / "canary"))
     refused = taken = 0
     for number, (parameter, value) in enumerate(values, start=1):
-        progress(f"{number} of {len(values)}")
+        scratch.progress(f"{number} of {len(values)}")
         answer = await _configured(host, parameter, value)
         where = f"{parameter.name}={value[:60]!r}"
         if canary.exists():

@@ -66,9 +66,8 @@ async def secrecy(scratch: Scratch) -> str:
         printed = next((output.verb for output in scratch.outputs if secret in output.data), None)
         if printed:
             raise Fault(f"{printed} printed the secret {name}")
-        for shown in ("cmdline", "environ"):
-            if identity and secret in Path(f"/proc/{identity.pid}/{shown}").read_bytes():
-                raise Fault(f"the secret {name} stands in the {shown} of process {identity.pid}")
+        if identity and (shown := _shows(identity.pid, secret)):
+            raise Fault(f"the secret {name} stands in the {shown} of process {identity.pid}")
         places |= {str(p.relative_to(scratch.root)) for p in scratch.root.rglob("*") if _holds(p, secret)}
     return f"on disk in {', '.join(sorted(places)) or 'no file as it is'}, and nowhere else"
 
@@ -178,6 +177,11 @@ def _without_logs(found: Tree) -> Tree:
 def _differ(first: Answer, second: Answer) -> str:
     names = sorted({*first.facts, *second.facts})
     return ", ".join(name for name in names if first.facts.get(name) != second.facts.get(name))
+
+
+def _shows(pid: int, secret: bytes) -> str:
+    """Which of what a process shows to others holds the secret; empty where none does."""
+    return next((name for name in ("cmdline", "environ") if secret in Path(f"/proc/{pid}/{name}").read_bytes()), "")
 
 
 def _holds(path: Path, secret: bytes) -> bool:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -45,9 +45,10 @@ class Output(Struct, frozen=True, kw_only=True):
 class Scratch:
     """One service of the kind on a host of its own. `meta` must be set before a verb is called."""
 
-    def __init__(self, folder: Path, given: Given) -> None:
+    def __init__(self, folder: Path, given: Given, progress: Callable[[str], None]) -> None:
         self.given = given
         self.folder = folder
+        self.progress = progress
         self.script = folder / "scripts" / given.file.name
         self.prefix = folder / "prefix"
         self.root = self.prefix / "services" / SERVICE
@@ -58,7 +59,7 @@ class Scratch:
 
     def beside(self, name: str) -> "Scratch":
         """Another empty host with the same scripts."""
-        other = Scratch(self.folder / name, self.given)
+        other = Scratch(self.folder / name, self.given, self.progress)
         other.script, other.meta = self.script, self.meta
         return other
 
@@ -162,12 +163,15 @@ def _believed(call: Call, ended: Ended) -> Answer:
 
 
 @contextmanager
-def scratch_host(given: Given) -> Iterator[Scratch]:
-    """An empty host with the scripts of towline and the given one beside them; in the end nothing of it is left."""
+def scratch_host(given: Given, *, progress: Callable[[str], None]) -> Iterator[Scratch]:
+    """An empty host with the scripts of towline and the given one beside them; in the end nothing of it is left.
+
+    `progress` hears how far a check is that takes its time.
+    """
     folder = Path(tempfile.mkdtemp(prefix="towline-kind-"))
     folder.chmod(0o755)  # `meta` and services of other accounts read what is theirs
     try:
-        scratch = Scratch(folder, given)
+        scratch = Scratch(folder, given, progress)
         _lay_scripts(given.file, folder / "scripts")
         yield scratch
     finally:
