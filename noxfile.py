@@ -222,9 +222,7 @@ def committed_files() -> list[str]:
 
 def kind_scripts() -> list[str]:
     """The scripts of the kinds, and what they share."""
-    kinds = [name for name in committed_files() if re.fullmatch(r"scripts/((common/)?[a-z_]+)\.sh", name)]
-    # In OPTIONS[allow-removals] shfmt reads a subtraction, and would write one.
-    return [name for name in kinds if name != "scripts/agentctl.sh"]
+    return [name for name in committed_files() if re.fullmatch(r"scripts/((common/|agent/|kafka/)?[a-z_]+)\.sh", name)]
 
 
 def shell_scripts() -> list[str]:

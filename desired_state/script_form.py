@@ -5,7 +5,7 @@ import re
 
 from msgspec import Struct
 
-MAX_LINES = 220
+MAX_LINES = 260
 """Of a kind's script: what is longer is not read."""
 MAX_COLUMNS = 400
 

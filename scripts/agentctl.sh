@@ -114,7 +114,7 @@ read_options() {
     shift
   done
   [[ ${OPTIONS[method]-} =~ ^(|self-contained|wheels)$ ]] || fail "$BAD_ARGUMENTS" '--method is self-contained or wheels'
-  [[ ${OPTIONS[allow-removals]-0} =~ ^[0-9]{1,4}$ ]] || fail "$BAD_ARGUMENTS" '--allow-removals needs a number'
+  [[ ${OPTIONS['allow-removals']-0} =~ ^[0-9]{1,4}$ ]] || fail "$BAD_ARGUMENTS" '--allow-removals needs a number'
   the_prefix "${OPTIONS[prefix]-}"
 }
 

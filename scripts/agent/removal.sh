@@ -157,8 +157,8 @@ hand_uninstallall() {
   need_agent
   host=$(sed -n 's/^host = "\(.*\)"$/\1/p' "$prefix/etc/puller.toml") || host=''
   [[ -n $host ]] || fail "$NOT_INSTALLED" "$prefix/etc/puller.toml names no host: is this host enrolled?"
-  [[ -z ${OPTIONS[purge-data]-} ]] || words+=(--purge-data)
-  [[ -z ${OPTIONS[allow-removals]-} ]] || words+=(--allow-removals "${OPTIONS[allow-removals]}")
+  [[ -z ${OPTIONS['purge-data']-} ]] || words+=(--purge-data)
+  [[ -z ${OPTIONS['allow-removals']-} ]] || words+=(--allow-removals "${OPTIONS['allow-removals']}")
   [[ ! -e $agent/stopped ]] || was_stopped=1
   write_facts "$agent/stopped" "for uninstallall at $(now_text)" || fail "$FAILED" "$agent cannot be written: is the disk full?"
   puller_stop || fail "$FAILED" 'the agent does not end'

@@ -21,7 +21,7 @@ has() { command -v -- "$1" >/dev/null; }
 declare -i STATUS=0
 DATE=''
 ask_web() {
-  local said line code=0 CA_FILE=${OPTIONS[ca-file]-}
+  local said line code=0 CA_FILE=${OPTIONS['ca-file']-}
   STATUS=0 DATE=''
   said=$(web_headers "$@" 2>&1) || code=$?
   if [[ -n $CA_FILE ]] && is_about_certificates "$said"; then # one that the system's vouch for will do

@@ -79,6 +79,23 @@ own() {
   chown -R -- "$REPLY:$REPLY" "$@"
 }
 
+# give_account: the folders of the service, as its account needs them.
+give_account() {
+  share "$etc" "$run"
+  own "$data" "$log_dir"
+  chgrp "$(stat -c %G "$etc")" "$service_dir" && chmod g+rx "$service_dir"
+}
+
+# as_account COMMAND...: as who the service runs; so nothing that its account left in a folder of its own misleads root.
+as_account() {
+  make_account
+  if [[ -z $REPLY ]]; then
+    "$@"
+  else
+    setpriv "--reuid=$(id -u "$REPLY")" "--regid=$(id -g "$REPLY")" --clear-groups -- "$@"
+  fi
+}
+
 nul_file() { # nul_file FILE WORD...: the words, each ended by NUL
   if (($# == 1)); then put "$1" </dev/null; else put "$1" < <(printf '%s\0' "${@:2}"); fi
 }
@@ -147,11 +164,7 @@ unit_text() { # unit_text LAUNCH_FOLDER: an adopted process gets no account and 
 
 write_unit() { # write_unit UNIT LAUNCH_FOLDER
   local before=$CHANGED
-  if [[ $2 == "$run/launch" ]]; then
-    share "$etc" "$run"
-    own "$data" "$log_dir"
-    chgrp "$(stat -c %G "$etc")" "$service_dir" && chmod g+rx "$service_dir"
-  fi
+  [[ $2 != "$run/launch" ]] || give_account
   unit_folder
   mkdir -p "$REPLY"
   CHANGED=0

@@ -2,7 +2,7 @@
 # verb.sh: what is the same in every kind: the call itself, looking, start and stop, removal.
 #
 # A kind has: launch_command (sets LAUNCH_COMMAND ...), healthy (true, or false and REASON), CONFIG_FILES and LINKS in
-# service_files, and its own verbs. A kind that needs more defines the verb itself, after this file.
+# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start. A kind that needs more defines the verb itself, after this file.
 
 declare -a CONFIG_FILES=() LINKS=()
 declare REASON=''
@@ -170,6 +170,7 @@ start() {
     launch_command
     launch
   fi
+  ! declare -F settle >/dev/null || settle
   to_seconds "${PARAM[start_timeout]:-$START_TIMEOUT_S}"
   wait_healthy "$REPLY"
   forget_former

@@ -87,7 +87,7 @@ def test_removed_units_are_forgotten(prefix: Prefix) -> None:
     told(prefix)
     systemd(prefix, "remove_units")
     units = "towline-self-healing.timer towline-self-healing.service towline-puller.service"
-    slices = [f"show -P ControlGroup {name}" for name in ("towline-agent.slice", "towline.slice")]
+    slices = [f"show --value -p ControlGroup {name}" for name in ("towline-agent.slice", "towline.slice")]
     assert [f"disable --quiet --now {units}", "daemon-reload", f"reset-failed {units}", *slices] == told(prefix)
     assert [] == list((prefix.folder / "units").iterdir())
     systemd(prefix, "remove_units")

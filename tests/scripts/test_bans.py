@@ -67,7 +67,7 @@ def test_shape_of_a_kind(path: Path) -> None:
         ("set -Eeuo pipefail", "set -e"),
         ("umask 077", "umask 022"),
         ('run_verb "$@"', 'run_verb "$@"\n:'),
-        ("KIND=redis", "KIND=redis\n" * 220),
+        ("KIND=redis", "KIND=redis\n" * 260),
         ("KIND=redis", "\tKIND=redis"),
         ("KIND=redis", "KIND=redis "),
         ("KIND=redis", "KIND=redis # " + "x" * 400),

@@ -20,6 +20,10 @@ class Software(Struct, frozen=True, kw_only=True):
     """Not the real program: an archive with upstream's layout."""
     refuses: str = ""
     """What this one says of the data that the next newer one has left; empty where it takes it."""
+    refused_by: str = "the software"
+    """Who says that."""
+    first: bool = False
+    """The one before it is another program: nothing comes up from there."""
 
 
 class Real(Struct, frozen=True, kw_only=True):
@@ -58,6 +62,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """Free text: how to read back what the configuration made of it."""
     data: str = "data/kept"
     """A file below the service's folder that uninstall must keep."""
+    own_writing: tuple[str, ...] = ("log/",)
+    """Folders below the service's where the software itself writes, whether it is asked or not."""
     process: bool = True
     """Whether the service has a process, and a port."""
     real: Real
