@@ -131,9 +131,9 @@ class Scratch:
             step=call.step,
             timeout_s=timeout_s,
             packages={role: path.absolute() for role, path in self.given.packages.items()},
+            secrets={} if verb in READING else self.secrets,
         )
         call.environment.update(given)
-        call.environment.update({f"TOWLINE_SECRET_{name}": str(path) for name, path in self.secrets.items()})
         ended = await (self._runner.ask(call) if verb in READING else self._runner.run(call))
         self.outputs.append(Output(verb=verb, data=ended.stdout + ended.stderr))
         return _believed(call, ended)
