@@ -29,8 +29,12 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/adopt.sh"
 # shellcheck source=common/probe.sh
 . "$COMMON/common/probe.sh"
+# shellcheck source=common/bytes.sh
+. "$COMMON/common/bytes.sh"
 # shellcheck source=common/options.sh
 . "$COMMON/common/options.sh"
+# shellcheck source=common/jvm.sh
+. "$COMMON/common/jvm.sh"
 # shellcheck source=common/sql.sh
 . "$COMMON/common/sql.sh"
 # shellcheck source=common/verb.sh

@@ -58,7 +58,7 @@ parameters_fit() {
   [[ ${PARAM[main_class]} =~ ^[A-Za-z0-9_.$]*$ ]] || problem main_class 'is no name of a class'
   [[ ${PARAM[health_path]} =~ ^(/[!-~]*)?$ ]] || problem health_path 'is no path of a URL'
   [[ ${PARAM[probe_host]} =~ ^[A-Za-z0-9.:_-]+$ ]] || problem probe_host 'is no address'
-  [[ ${PARAM[jdk_service]} =~ ^([a-z][a-z0-9-]*)?$ ]] || problem jdk_service 'is no name of a service'
+  jdk_service_fits
   [[ -z ${PARAM[health_path]} || -n ${PARAM[port]} ]] || problem health_path 'needs a port'
   while IFS= read -r line; do
     [[ -z $line || $line =~ ^[A-Za-z_][A-Za-z0-9_]*= && $line != TOWLINE_* ]] || problem environment "has a line that is not NAME=value: ${line%%=*}"
@@ -66,56 +66,18 @@ parameters_fit() {
 }
 
 install() {
-  local jdk=''
   place_package app
   local -r app=$REPLY
-  if [[ -n ${TOWLINE_PACKAGE_jdk-} ]]; then
-    place_package jdk && jdk=$REPLY
-    "$jdk/bin/java" -version >/dev/null 2>&1 || fail "$NOT_INSTALLED" 'the jdk package has no bin/java that runs on this host'
-  elif [[ -n ${PARAM[jdk_service]} ]]; then
-    jdk_of_service && jdk=$REPLY
-    make_folders
-    put "$run/jdk-service" <<<"${PARAM[jdk_service]}"
-  else
-    [[ -x ${PARAM[java]} ]] || fail "$NOT_INSTALLED" "no jdk package, no jdk_service, and no Java at ${PARAM[java]}"
-  fi
+  find_java
   use_package current "$app"
-  if [[ -n $jdk ]]; then use_package jdk "$jdk"; else release_packages jdk; fi
-  if [[ -n ${TOWLINE_PACKAGE_jdk-} ]]; then remove_file "$run/jdk-service"; fi
+  use_java
   installed_as "${TOWLINE_PACKAGE_app_VERSION:-unknown}"
 }
 
-# follow_jdk: the link jdk leads where the jdk service's leads, or goes with it; run/jdk-service tells that it is such a
-# one. A package of our own comes first.
-follow_jdk() {
-  if [[ -n ${PARAM[jdk_service]} && (-e $run/jdk-service || ! -L $service_dir/jdk) ]]; then
-    jdk_of_service
-    use_package jdk "$REPLY"
-    put "$run/jdk-service" <<<"${PARAM[jdk_service]}"
-  elif [[ -e $run/jdk-service && ! -e $run/identity ]]; then # nothing runs from it any more
-    release_packages jdk
-    remove_file "$run/jdk-service"
-  fi
-}
-
-# jdk_of_service -> REPLY: the folder that the jdk service has in use. Our own link will keep it there, also when that
-# service goes on to another one.
-jdk_of_service() {
-  lock_packages
-  REPLY=$(readlink "$prefix/services/${PARAM[jdk_service]}/current") || fail "$NOT_INSTALLED" "there is no jdk service ${PARAM[jdk_service]} on this host"
-  REPLY=$prefix/packages/${REPLY##*/}
-  [[ -x $REPLY/bin/java ]] || fail "$NOT_INSTALLED" "the service ${PARAM[jdk_service]} has no bin/java"
-}
-
-# words TEXT -> WORDS: one a line where it has lines, else at blanks; then the names in braces. No quotes, no shell.
-declare -a WORDS=()
+# words TEXT -> WORDS: split, then the names in braces.
 words() {
   local index
-  if [[ $1 == *$'\n'* ]]; then
-    mapfile -t WORDS <<<"${1%$'\n'}"
-  else
-    IFS=$' \t' read -ra WORDS <<<"$1"
-  fi
+  split_words "$1"
   for index in "${!WORDS[@]}"; do
     fill_in "${WORDS[index]}"
     WORDS[index]=$REPLY
@@ -152,7 +114,7 @@ configure() {
   need_installed
   make_folders
   follow_jdk
-  if [[ -L $service_dir/jdk && (-n ${PARAM[jdk_service]} || ! -e $run/jdk-service) ]]; then command=("$service_dir/jdk/bin/java"); else command=("${PARAM[java]}"); fi
+  java_program && command=("$REPLY")
   to_bytes "${PARAM[max_heap]}" && command+=("-Xmx$REPLY")
   words "${PARAM[jvm_options]}" && command+=(${WORDS[@]+"${WORDS[@]}"})
   main_words && command+=("${WORDS[@]}")

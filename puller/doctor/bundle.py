@@ -16,7 +16,7 @@ import msgspec
 
 from puller.doctor.examination import Examination
 from puller.doctor.redaction import redactor
-from puller.doctor.units import HEALING, SERVICE, TIMER, run
+from puller.doctor.units import HEALING, SERVICE, TIMER, installed_mode, run
 from puller.durable_file import write_file
 from puller.paths import Paths
 from puller.settings import Misconfigured, Settings, load_settings
@@ -52,7 +52,7 @@ def _parts(found: Examination, paths: Paths) -> Iterator[tuple[str, str]]:
         ("database.json", lambda: _json(_database(paths))),
         ("steps.json", lambda: _json(_steps(paths))),
         ("versions.json", lambda: _json(_versions())),
-        ("units.txt", _units),
+        ("units.txt", lambda: _units(paths)),
         ("agent.json", lambda: _json(_agent(paths))),
     )
     for name, make in parts:
@@ -76,11 +76,13 @@ def _log(paths: Paths) -> str:
     """The journal of the unit, or the log where no systemd keeps one."""
     if paths.log.exists():
         return "\n".join(_text(paths.log).splitlines()[-JOURNAL_LINES:]) + "\n"
-    return run(["journalctl", f"--unit={SERVICE}", f"--lines={JOURNAL_LINES}", "--no-pager", "--output=short-iso"])
+    of_unit = f"--user-unit={SERVICE}" if installed_mode(paths) == "user" else f"--unit={SERVICE}"
+    return run(["journalctl", of_unit, f"--lines={JOURNAL_LINES}", "--no-pager", "--output=short-iso"])
 
 
-def _units() -> str:
-    return run(["systemctl", "cat", "--no-pager", SERVICE, HEALING, TIMER])
+def _units(paths: Paths) -> str:
+    manager = ["--user"] if installed_mode(paths) == "user" else []
+    return run(["systemctl", *manager, "cat", "--no-pager", SERVICE, HEALING, TIMER])
 
 
 def _database(paths: Paths) -> dict[str, object]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from puller.doctor.case import Case
 from puller.doctor.finding import Finding, NotNow, fault, ok, skipped, warning
+from puller.paths import Paths
 
 SERVICE, TIMER, HEALING = "towline-puller.service", "towline-self-healing.timer", "towline-self-healing.service"
 PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,FragmentPath"
@@ -19,7 +20,7 @@ Unit = Mapping[str, str]
 
 def units(case: Case) -> Iterator[Finding]:
     """Units, timer or cron line, whichever `agentctl.sh install` has set up."""
-    mode = _installed_mode(case)
+    mode = installed_mode(case.paths)
     if mode == "none":
         yield warning(
             "installed with nobody to look after the agent (keeper: none)", "its own supervisor must restart it"
@@ -126,10 +127,10 @@ def _is_cron(comm: Path) -> bool:
         return False
 
 
-def _installed_mode(case: Case) -> str:
-    """`systemd`, `user` or `cron`, as agentctl.sh wrote it down; empty where it installed nothing."""
+def installed_mode(paths: Paths) -> str:
+    """`systemd`, `user`, `cron` or `none`, as agentctl.sh wrote it down; empty where it installed nothing."""
     try:
-        lines = (case.paths.agent / "installed").read_text(errors="replace").splitlines()
+        lines = (paths.agent / "installed").read_text(errors="replace").splitlines()
     except OSError:
         return ""
     return next((line.partition("=")[2] for line in lines if line.startswith("mode=")), "")

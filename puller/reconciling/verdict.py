@@ -1,6 +1,7 @@
-"""Whether a document is a bad one: a step that it asks for stalled, or failed too often."""
+"""Whether a document is a bad one: a step that it asks for, but of the agent, stalled, or failed too often."""
 
 from desired_state.acceptance import Accepted
+from desired_state.names import AGENT_KIND
 from desired_state.retry import MAX_ATTEMPTS
 from puller.reconciling.applying import spent
 from puller.reconciling.findings import Findings
@@ -29,6 +30,7 @@ def bad(findings: Findings, accepted: Accepted, service: str, message: str) -> B
 def _not_drawn_before(findings: Findings, accepted: Accepted) -> BadRevision | None:
     """The verdict of a puller that was ended between the failure and this conclusion: the wait it left tells enough."""
     asked = {c.service for c in findings.plan.changes if c.intent == "intended"} if findings.plan else set()
+    asked -= {service.name for service in accepted.document.services if service.kind == AGENT_KIND}
     for wait in findings.waits.values():
         no_use = wait.state == "stalled" or wait.attempts >= MAX_ATTEMPTS
         if wait.document == accepted.digest and wait.service in asked and no_use:

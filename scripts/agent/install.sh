@@ -81,8 +81,8 @@ enrol() {
     return
   fi
   [[ -z ${OPTIONS[force]-} ]] || { options+=(--force) RESTART=1 && puller_stop; }
-  if [[ -n ${OPTIONS[ca-file]-} ]]; then
-    put "$prefix/etc/ca.pem" 0644 <"${OPTIONS[ca-file]}"
+  if [[ -n ${OPTIONS['ca-file']-} ]]; then
+    put "$prefix/etc/ca.pem" 0644 <"${OPTIONS['ca-file']}"
     options+=(--ca-file "$prefix/etc/ca.pem")
   fi
   note "Making this host known to the backend as ${WHO[host]}"
@@ -131,13 +131,20 @@ another_version() {
   fail "$FAILED" "the release $id was undone: $WHY. $before runs again"
 }
 
-# proves_well: it serves, is the release that shall run, and made a pass, whose outcome is printed. Else WHY.
+# proves_well: it serves, is the release that shall run, and made a pass, whose outcome is printed. Else WHY. The lock is
+# given back meanwhile: the document may speak of the agent, too, and then that pass has steps that need it.
 proves_well() {
+  local -i passed=0
   wait_serving "$SERVING_WAIT_S" || { WHY="the agent does not serve after $SERVING_WAIT_S s: $(last_words_of_agent)" && return 1; }
   WHY="another release serves: ${ALIVE[release]-}"
   [[ ${ALIVE[release]-} == "$id" ]] || return 1
+  exec 7>&-
+  wait_first_pass "$PASS_WAIT_S" || passed=$?
+  take_lock "$LOCK_WAIT_S" || fail "$FAILED" 'another command works on this prefix; look with check_status how it ended'
   WHY="it made no pass within $PASS_WAIT_S s: $(last_words_of_agent)"
-  wait_first_pass "$PASS_WAIT_S"
+  ((passed == 0)) || return 1
+  WHY='the document asks for another release'
+  release_of current && [[ $REPLY == "$id" ]]
 }
 
 # link_command: `towline-puller` for whoever looks around on the host; only where it can mean nothing else.

@@ -118,11 +118,17 @@ make_venv() {
   find_python || { LAYING=$NOT_INSTALLED && REPLY='the archive holds wheels: they need Python 3.11 or newer with venv' && return 1; }
   python=$REPLY
   { "$python" -I -m venv "$new/venv" &&
-    "$new/venv/bin/python" -I -m pip install --quiet --no-index --no-compile --disable-pip-version-check --find-links "$new/wheels" 'towline[puller]'; } >&2 ||
+    "$new/venv/bin/python" -I -m pip --isolated install --quiet --no-index --no-compile --disable-pip-version-check --find-links "$new/wheels" 'towline[puller]'; } >&2 ||
     { LAYING=$FAILED && REPLY="the wheels cannot be installed with $python" && return 1; }
 }
 
-release_is_whole() { (cd "$agent/releases/$1" 2>/dev/null && sha256sum --check --status --strict .sums 2>/dev/null); }
+# release_is_whole ID: every file is as the archive had it; of wheels, that what was made of them still works.
+release_is_whole() {
+  (
+    cd "$agent/releases/$1" 2>/dev/null && sha256sum --check --status --strict .sums 2>/dev/null || exit 1
+    [[ ! -d wheels ]] || venv/bin/python -I -c 'import puller.cli' 2>/dev/null
+  )
+}
 
 # release_of LINK -> REPLY: the release that current or good leads to; false when it leads nowhere.
 release_of() {

@@ -81,7 +81,8 @@ remove_made_folders() { # folders that keep_install had to make, as far as they 
 
 # remove_inside: everything of the agent's below the prefix. Services with their programs, and data, stay.
 remove_inside() {
-  local name lock
+  local name lock folder='' above=''
+  { read -r above <"$agent/made_above"; } 2>/dev/null || :
   for name in bundles artifacts steps run log incoming etc state; do remove_below "$name"; done
   [[ ! -d $prefix/metrics ]] || rmdir -- "$prefix/metrics" 2>/dev/null || :
   services_left
@@ -95,7 +96,11 @@ remove_inside() {
   done
   [[ ! -d $prefix/services ]] || rmdir -- "$prefix/services" 2>/dev/null || :
   remove_below agent
-  rmdir -- "$prefix" 2>/dev/null || :
+  folder=$prefix
+  while rmdir -- "$folder" 2>/dev/null; do
+    folder=${folder%/*}
+    [[ -n $above && ($folder == "$above" || $folder == "$above"/*) ]] || break
+  done
 }
 
 # services_left: SERVICES are there with their programs; DATA are folders of services that were uninstalled.
@@ -114,7 +119,7 @@ tell_what_stays() {
   say 'the agent is uninstalled'
   if ((${#SERVICES[@]})); then
     say "services stay as they are, running where they ran: ${SERVICES[*]} (below $prefix/services)"
-    say 'to take them over again: install the agent below the same prefix; services that the document names are found and not restarted'
+    say 'to take them over again: install the agent below the same prefix; each service that its document names comes back under it by one restart, with its data'
   fi
   ((${#DATA[@]} == 0)) || say "data stays below $prefix/services: ${DATA[*]}"
   [[ -d $prefix ]] || return 0
@@ -152,8 +157,8 @@ hand_uninstallall() {
   need_agent
   host=$(sed -n 's/^host = "\(.*\)"$/\1/p' "$prefix/etc/puller.toml") || host=''
   [[ -n $host ]] || fail "$NOT_INSTALLED" "$prefix/etc/puller.toml names no host: is this host enrolled?"
-  [[ -z ${OPTIONS[purge-data]-} ]] || words+=(--purge-data)
-  [[ -z ${OPTIONS[allow-removals]-} ]] || words+=(--allow-removals "${OPTIONS[allow-removals]}")
+  [[ -z ${OPTIONS['purge-data']-} ]] || words+=(--purge-data)
+  [[ -z ${OPTIONS['allow-removals']-} ]] || words+=(--allow-removals "${OPTIONS['allow-removals']}")
   [[ ! -e $agent/stopped ]] || was_stopped=1
   write_facts "$agent/stopped" "for uninstallall at $(now_text)" || fail "$FAILED" "$agent cannot be written: is the disk full?"
   puller_stop || fail "$FAILED" 'the agent does not end'

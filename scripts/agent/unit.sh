@@ -59,7 +59,7 @@ puller_unit_text() {
   unit_word "$prefix" && below=$REPLY
   printf '%s\n' '# Written by agentctl.sh; a change by hand is taken back. Your own settings: systemctl edit towline-puller' \
     '[Unit]' 'Description=towline puller: keeps this host as its signed document declares'
-  [[ $mode == user ]] || printf '%s\n' 'Wants=network-online.target' 'After=network-online.target'
+  [[ $mode == user ]] || printf '%s\n' 'After=network.target' # it does not wait to be online: it heals without a network
   printf '%s\n' 'StartLimitIntervalSec=0' "ConditionPathExists=!${agent//%/%%}/stopped" '' \
     '[Service]' 'Type=notify' 'NotifyAccess=main' "ExecStart=$program --prefix $below run" \
     "EnvironmentFile=-${prefix//%/%%}/etc/proxy.env" 'WatchdogSec=120' 'Restart=always' 'RestartSec=5' \
@@ -205,6 +205,19 @@ remove_units() {
   for unit in "${our_units[@]}"; do unlink "$folder/$unit"; done
   agent_manager daemon-reload 2>/dev/null || :
   agent_manager reset-failed "${our_units[@]}" 2>/dev/null || : # one that did not fail is not known any more
+  for unit in towline-agent.slice towline.slice; do
+    ! slice_is_empty "$unit" || agent_manager stop "$unit" 2>/dev/null || :
+  done
+}
+
+# slice_is_empty SLICE: no process is left in it. Services in their own session, which the agent has started, may be: the
+# slice goes with the last of them, and is never stopped over their heads.
+slice_is_empty() {
+  local group root
+  group=$(agent_manager show --value -p ControlGroup "$1" 2>/dev/null) && [[ $group == /?* ]] || return 1
+  for root in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+    [[ ! -d $root$group || -z $(find "$root$group" -name cgroup.procs -exec cat {} + 2>/dev/null) ]] || return 1
+  done
 }
 
 is_our_unit() { # the timer names no path, but belongs to the service beside it

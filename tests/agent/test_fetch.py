@@ -118,13 +118,17 @@ def test_flood_is_cut_off(tmp_path: Path, wanted: Path, tools: dict[str, str]) -
 
     def flood(exchange: Exchange) -> None:
         exchange.begin(200, {"Connection": "close"})
-        for _ in range(2000):
+        for _ in range(1000):
             exchange.write(bytes(100_000))
+            sent.append(100_000)
         exchange.cut()
+
+    sent: list[int] = []
 
     with serving(flood) as server:
         told = fetch(tmp_path, wanted, server.url, tools=tools)
     assert (1, True, []) == (told.code, "REFUSED: sends more than" in told.err, parts(tmp_path)), told.err
+    assert sum(sent) < 50_000_000  # what lies in buffers on the way
 
 
 def test_missing_is_said(tmp_path: Path, wanted: Path, tools: dict[str, str]) -> None:
@@ -201,7 +205,12 @@ def test_too_little_space_is_said_before_the_first_byte(tmp_path: Path, wanted: 
 
 
 def test_progress_without_a_terminal(tmp_path: Path) -> None:
-    """A line for a tenth, not one for each moment, and none that goes back."""
-    code = "size=1000; part_bytes() { echo $((N = N + 130)); }; part=x; N=0; sleep() { command sleep 0.01; }"
-    told = call(tmp_path, f"{code}; command sleep 1 & DOWNLOADING=$!; watch_download")
-    assert 0 == told.code, told.err
+    """A line for each tenth that was passed, and no more."""
+    count = tmp_path / "count"
+    count.write_text("0\n")
+    code = f"part_bytes() {{ read -r n <{count}; echo $((n + 65)) >{count}; echo $n; }}; size=1000 part=x"
+    told = call(
+        tmp_path, f"{code}; sleep() {{ command sleep 0.01; }}; command sleep 2 & DOWNLOADING=$!; watch_download"
+    )
+    expected = "".join(f"  {percent} %\n" for percent in (13, 26, 32.5, 45.5, 52, 65, 71.5, 84.5, 91))
+    assert expected.replace(".5", "") == told.err

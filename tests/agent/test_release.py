@@ -1,7 +1,9 @@
 """release.sh: from an archive to a release, whole or not there; hostile ones are refused before a byte is written."""
 
 import os
+import shutil
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +154,41 @@ def test_nothing_else_is_removed(tmp_path: Path, name: str) -> None:
     (tmp_path / "prefix/home").mkdir(parents=True)
     told = call(tmp_path, f"remove_below '{name}'")
     assert (1, True, True) == (told.code, "will not remove" in told.err, (tmp_path / "x").is_dir())
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    """An archive of wheels: one, of a puller that says where it runs."""
+    made = tmp_path / "towline-1.2.3-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as wheel:
+        wheel.writestr("puller/__init__.py", "")
+        wheel.writestr("puller/cli.py", "import sys\n\ndef main():\n    print(sys.prefix)\n")
+        about = "towline-1.2.3.dist-info"
+        wheel.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: towline\nVersion: 1.2.3\nProvides-Extra: puller\n"
+        )
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    files = release_files() | {"release": facts(architecture="any", built_with="wheels")}
+    return archive(tmp_path, files | {f"wheels/{made.name}": made.read_bytes()})
+
+
+MAIN = "-I -c 'from puller.cli import main; main()'"
+
+
+def test_wheels_become_an_environment_of_their_own(tmp_path: Path, wheels: Path) -> None:
+    """With a Python of this host, without an index; it works in its place, and is made anew where it does not."""
+    told = unpack(tmp_path, wheels)
+    venv = tmp_path / "prefix/agent/releases" / told.out.strip() / "venv"
+    assert (0, f"{venv}\n") == (told.code, call(tmp_path, f"'{venv}/bin/python' {MAIN}").out), told.err
+    (venv / "pyvenv.cfg").unlink()
+    shutil.rmtree(next(venv.glob("lib/*/site-packages/puller")))
+    assert "was damaged" in unpack(tmp_path, wheels).err
+    assert f"{venv}\n" == call(tmp_path, f"'{venv}/bin/python' {MAIN}").out
+
+
+def test_wheels_without_a_python_that_fits(tmp_path: Path, wheels: Path) -> None:
+    """Exit 5, what is needed, and no release."""
+    code = f"find_python() {{ false; }}; take_lock 5; unpack_release '{wheels}' '{hex_of(wheels)}'"
+    told = call(tmp_path, code)
+    assert (5, True, []) == (told.code, "Python 3.11 or newer with venv" in told.err, releases(tmp_path)), told.err

@@ -1,14 +1,18 @@
 """token.sh: what a person pastes is read strictly, and never shown."""
 
 import json
+import os
+import subprocess
+import termios
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from desired_state.enrolment import JoinToken
-from tests.agent.parts import Told, call
+from tests.agent.parts import Told, call, environment
 from tests.agent.tokens import SECRET, line_of, token
+from tests.scripts.calling import eventually
 
 SHOW = 'take_token; read_token; for f in host backend_url agent_digest agent_size; do echo "$f=${WHO[$f]-}"; done'
 
@@ -123,3 +127,20 @@ def test_half_an_enrolment_is_none(tmp_path: Path) -> None:
     enrolled(tmp_path)
     (tmp_path / "prefix/state/keys/identity").unlink()
     assert "no\n" == call(tmp_path, "is_enrolled || echo no").out
+
+
+def test_token_that_a_person_pastes_is_not_shown(tmp_path: Path) -> None:
+    """At a terminal it is asked for, and does not appear on it."""
+    call(tmp_path, SHOW)  # writes the driver
+    ours, theirs = os.openpty()
+    command = ["bash", str(tmp_path / "driver.sh")]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(tmp_path)) as asking:
+        os.close(theirs)
+        shown = os.read(ours, 4096)
+        assert eventually(20, lambda: not termios.tcgetattr(ours)[3] & termios.ECHO)
+        os.write(ours, token().encode() + b"\n")
+        while b"agent_size" not in shown:
+            shown += os.read(ours, 4096)
+        assert 0 == asking.wait(20)
+    os.close(ours)
+    assert (True, False) == (b"host=vm1" in shown, token()[40:80].encode() in shown)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from desired_state.document import Limits
 from puller.crash_points import CRASH_POINTS
 from tests.fakes.puller import running
 from tests.fakes.real_host import RealHost, real_host
@@ -50,7 +51,7 @@ def test_killed_at_a_crash_point(tmp_path: Path, point: str, nth: int) -> None:
 def test_an_agent_that_comes_instead_reads_the_receipts(tmp_path: Path) -> None:
     """Killed while a step runs, and the agent is started instead: it knows how that ended, and applies its document."""
     host = real_host(tmp_path)
-    host.publish(*(running(name) for name in SERVICES))
+    host.publish(*(running(name) for name in SERVICES), limits=Limits(parallel=1))
     assert 0 == host.one_pass()
     killed = host.command("withdraw", TOWLINE_CRASH_AT="after_step_spawned:3")
     killed.communicate(timeout=60)

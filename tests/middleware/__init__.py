@@ -1,4 +1,4 @@
-"""Real middleware for tests and the demo: archives in upstream's layout, from PyPI's wheels and Debian's suites."""
+"""Real middleware for tests and the demo, as archives in upstream's layout: of wheels, Debian's suites, Maven's jars."""
 
 from tests.middleware.archives import Package, Unavailable
 from tests.middleware.debian import (
@@ -7,6 +7,7 @@ from tests.middleware.debian import (
     node_exporter_archive,
     prometheus_archive,
 )
+from tests.middleware.kafka import kafka_archive
 from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.packages import (
     java_app_archive,
@@ -24,6 +25,7 @@ __all__ = [
     "debian_redis_archive",
     "java_app_archive",
     "java_runtime_archive",
+    "kafka_archive",
     "mariadb_archive",
     "mysql_archive",
     "nginx_archive",

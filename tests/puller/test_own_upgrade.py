@@ -94,6 +94,31 @@ def test_what_undid_itself_is_stalled_and_the_rest_stays(tmp_path: Path) -> None
     on_a_host(tmp_path, story)
 
 
+def test_an_agent_that_cannot_be_upgraded_is_no_bad_revision(tmp_path: Path) -> None:
+    """Its release is refused before the restart was recorded: told, and the rest of all revisions stands."""
+
+    async def story(p: FakePuller) -> None:
+        with_an_agent(p)
+        p.publish(agent("1.0"))
+        await p.run_pass()
+        await p.run_pass()
+        p.host.faults["agent", "restart"] = failing(6, "2.0 was undone: it crashed at its start")
+        p.publish(agent(), running("one"))
+        await p.run_pass()
+        p.restart()
+        p.publish(agent(), running("one"), running("two"))
+        end = await p.run_pass()
+        stalled = condition(end.status, "Stalled")
+        assert ("StepFailed", True) == (stalled.reason, "crashed at its start" in stalled.message)
+        assert ("running", "running", "behind") == (
+            p.host.service("one").state,
+            p.host.service("two").state,
+            end.status.sync,
+        )
+
+    on_a_host(tmp_path, story)
+
+
 def test_a_bad_revision_does_not_upgrade_the_agent(tmp_path: Path) -> None:
     """What is undone at once need not be begun: the agent of a document that proved bad stays as it is."""
 

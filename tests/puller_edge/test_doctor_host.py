@@ -436,6 +436,25 @@ def secrets_of(on: RealHost) -> list[str]:
     return ["CANARY", *keys]
 
 
+@pytest.mark.parametrize(("mode", "asked"), [("user", "--user-unit="), ("systemd", "--unit=")])
+def test_the_journal_is_that_of_the_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, asked: str
+) -> None:
+    """An agent under a user's systemd has its journal there; 2,000 lines are taken."""
+    fake = tmp_path / "journalctl"
+    fake.write_text('#!/bin/sh\necho "asked: $*"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    paths = host(tmp_path)
+    paths.agent.mkdir()
+    (paths.agent / "installed").write_text(f"mode={mode}\n")
+    target = tmp_path / "ticket.tar.gz"
+    CliRunner().invoke(main, ["--prefix", str(paths.prefix), "doctor", "--bundle", str(target)])
+    with tarfile.open(target) as tar:
+        log = tar.extractfile("towline-doctor/log.txt").read().decode()  # type: ignore[union-attr]
+    assert True is log.startswith(f"asked: {asked}towline-puller.service --lines=2000"), log
+
+
 def test_a_bundle_that_cannot_be_written(tmp_path: Path) -> None:
     """It is told, with the path."""
     paths = host(tmp_path)

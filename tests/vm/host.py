@@ -3,8 +3,9 @@
 import subprocess
 from collections.abc import Mapping
 
+from tests.vm.console import Done
 from tests.vm.lab import Lab
-from tests.vm.machine import Done, Machine
+from tests.vm.machine import Machine
 from tests.vm.site import Site
 
 PREFIX = "/opt/towline"
@@ -56,6 +57,12 @@ class Host:
             "bash", script, *arguments, "--prefix", self.prefix, accept=accept, text=text, timeout_s=timeout_s
         )
 
+    def typed(self, text: str, *arguments: str, accept: tuple[int, ...] | None = (0,)) -> Done:
+        """`agentctl.sh` at a terminal, where somebody types this text when asked."""
+        script = f"{self.prefix}/agent/current/ctl/agentctl.sh"
+        line = " ".join(("bash", script, *arguments, "--prefix", self.prefix))
+        return self.machine.run("script", "-qefc", line, "/dev/null", text=text, accept=accept, timeout_s=240)
+
     def puller(self, *arguments: str, accept: tuple[int, ...] | None = (0,)) -> Done:
         """`towline-puller` of the release that runs."""
         program = f"{self.prefix}/agent/current/bin/towline-puller"
@@ -73,6 +80,14 @@ class Host:
     def release(self) -> str:
         """The release that is current."""
         return self.machine.run("readlink", f"{self.prefix}/agent/current").out.strip().removeprefix("releases/")
+
+    def heal_often(self) -> None:
+        """self_healing looks every five seconds, not every minute: an operator's drop-in for the timer."""
+        if self.machine.init == "systemd":
+            folder = "/etc/systemd/system/towline-self-healing.timer.d"
+            self.machine.run("mkdir", "-p", folder)
+            self.machine.write(f"{folder}/often.conf", "[Timer]\nOnUnitActiveSec=5\nAccuracySec=1\n")
+            self.machine.sh("systemctl daemon-reload; systemctl restart towline-self-healing.timer")
 
     def services(self) -> dict[str, str]:
         """Pid and start time of each service's process, if it lives."""

@@ -36,6 +36,8 @@ class Network:
         """`tag` begins the name of everything that is made here; `net` has the first three numbers of a /24."""
         self.tag, self.net = tag, net
         self.host = f"{net}.1"
+        self.impostor = f"{net}.2"
+        """Another address of the host, for whoever pretends to be the backend."""
         self.gateway = f"{tag}-gw"
         self.links: dict[str, Link] = {}
 
@@ -56,12 +58,14 @@ class Network:
         )
         link = f"{self.tag}-host"
         run("ip", "link", "add", link, "type", "veth", "peer", "name", "uplink", "netns", self.gateway)
-        run("ip", "addr", "add", f"{self.host}/32", "dev", link)
+        for address in (self.host, self.impostor):
+            run("ip", "addr", "add", f"{address}/32", "dev", link)
         run("ip", "link", "set", link, "up")
         self._in_gateway("ip", "addr", "add", f"{self.net}.254/32", "dev", "uplink")
         self._in_gateway("ip", "link", "set", "uplink", "up")
         self._answer_arp("uplink")
-        self._in_gateway("ip", "route", "add", f"{self.host}/32", "dev", "uplink")
+        for address in (self.host, self.impostor):
+            self._in_gateway("ip", "route", "add", f"{address}/32", "dev", "uplink")
         run("ip", "route", "add", f"{self.net}.0/24", "dev", link, "src", self.host)
 
     def connect(self, name: str, link: Link) -> None:

@@ -71,9 +71,8 @@ def test_the_proxy_is_kept_over_a_reboot(proxied: Host, way_out: ForwardProxy) -
     proxied.machine.reboot()
     until("another tunnel", lambda: len(way_out.tunnels) > before, limit_s=60)
     proxied.until_converged()
-    look = """read -r word
-        grep -rlsF -f - /opt/towline /etc /var/log <<<"$word" | xargs -r stat -c '%a %U %n'
-        grep -lsF -f - /proc/[0-9]*/cmdline <<<"$word""""
+    held = "grep -rlsF -f - /opt/towline /etc /var/log <<<$word | xargs -r stat -c '%a %U %n'"
+    look = f"read -r word; {held}; grep -lsF -f - /proc/[0-9]*/cmdline <<<$word"
     found = proxied.machine.run("bash", "-c", look, text=f"{way_out.password}\n", accept=None)
     assert "600 root /opt/towline/etc/proxy.env\n" == found.out
 
@@ -104,7 +103,7 @@ def test_a_clock_that_goes_wrong_later_is_said(lab: Lab, proxied: Host) -> None:
     faults.shift_clock(proxied.machine, 2 * DAY_S, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")
     told = proxied.puller("doctor", accept=None).out
-    assert "clock" in told and "days ahead" in told, told
+    assert "days ahead" in next(line for line in told.splitlines() if "clock" in line), told
     before = proxied.services()
     faults.shift_clock(proxied.machine, 0, library=lab.clock_library())
     proxied.machine.run("systemctl", "restart", "towline-puller")
@@ -114,7 +113,7 @@ def test_a_clock_that_goes_wrong_later_is_said(lab: Lab, proxied: Host) -> None:
 
 def test_the_partitioned_host_keeps_trying(lonely: Host) -> None:
     """A host that cannot reach the backend serves nevertheless, and `doctor` says what it cannot do."""
-    assert "serving" == lonely.alive()["state"]
+    assert "serving" == lonely.alive().get("state")
     told = lonely.puller("doctor", accept=(2,)).out
     assert f"backend {NAME}:{PORT}" in told
     assert "cache" not in lonely.services()
@@ -122,7 +121,7 @@ def test_the_partitioned_host_keeps_trying(lonely: Host) -> None:
 
 def test_the_partitioned_host_is_let_in(lonely: Host, measured: Callable[[str], None]) -> None:
     """When the partition ends, the host converges by itself."""
-    up_s = lonely.alive()["up_s"]
+    up_s = lonely.alive().get("up_s")
     lonely.lab.network.change(lonely.name, cut="")
     took = until("converged", lambda: lonely.site.standing("lonely")[0] == "converged", limit_s=240)
     measured(f"cut off for {up_s} s from its first pass on, converged {took:.1f} s after it was let in")

@@ -62,6 +62,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """Free text: how to read back what the configuration made of it."""
     data: str = "data/kept"
     """A file below the service's folder that uninstall must keep."""
+    own_writing: tuple[str, ...] = ("log/",)
+    """Folders below the service's where the software itself writes, whether it is asked or not."""
     process: bool = True
     """Whether the service has a process, and a port."""
     real: Real

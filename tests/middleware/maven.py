@@ -1,0 +1,49 @@
+"""Jars from Maven's repositories, by its ordinary client and the machine's own settings."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.middleware.archives import Unavailable, cache_folder
+
+DOWNLOAD_TIMEOUT_S = 600
+_GOAL = "dependency:copy-dependencies"
+
+
+def jars_of(coordinates: tuple[str, ...], cache: Path | None = None) -> dict[str, bytes]:
+    """These artifacts (group:artifact:version) and all that they need at run time, by file name."""
+    repository = (cache or cache_folder()) / "maven"
+    repository.mkdir(parents=True, exist_ok=True)
+    if shutil.which("mvn") is None:
+        raise Unavailable(f"{coordinates[0]}: there is no mvn on this machine (Debian's package maven)")
+    with tempfile.TemporaryDirectory(dir=repository.parent) as scratch:
+        project = Path(scratch) / "pom.xml"
+        project.write_text(_project(coordinates))
+        command = ["mvn", "-q", "-B", "-ntp", "-f", str(project), f"-Dmaven.repo.local={repository}", _GOAL]
+        done = subprocess.run(
+            [*command, "-DincludeScope=runtime", f"-DoutputDirectory={scratch}/jars"],
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = " / ".join((done.stdout + done.stderr).strip().splitlines()[:3])
+            raise Unavailable(f"{', '.join(coordinates)} could not be downloaded by Maven: {said[:400]}")
+        return {path.name: path.read_bytes() for path in (Path(scratch) / "jars").glob("*.jar")}
+
+
+def _project(coordinates: tuple[str, ...]) -> str:
+    wanted = ""
+    for one in coordinates:
+        group, artifact, version = one.split(":")
+        wanted += (
+            f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
+            f"<version>{version}</version></dependency>"
+        )
+    return (
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<groupId>towline</groupId><artifactId>wanted</artifactId><version>1</version><packaging>pom</packaging>"
+        f"<dependencies>{wanted}</dependencies></project>"
+    )

@@ -1,0 +1,121 @@
+"""Kafka, a node that is alone."""
+
+import logging
+from uuid import uuid4
+
+from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
+from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
+
+from tests.middleware import java_runtime_archive, kafka_archive
+from tests.middleware.archives import Package
+from tests.scripts.calling import Service, free_port
+from tests.scripts.kinds.case import Case, Real, Software
+
+JAVA = "21.0.8"
+RECORDS = tuple(f"record {number}" for number in range(5))
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def address(service: Service) -> str:
+    """Where its clients ask."""
+    return f"127.0.0.1:{service.parameters['port']}"
+
+
+def produce(service: Service, topic: str, *records: str) -> None:
+    """Each record, answered by all replicas that are in sync."""
+    producer = KafkaProducer(bootstrap_servers=address(service), acks="all", max_block_ms=30_000)
+    try:
+        for sent in [producer.send(topic, record.encode()) for record in records]:
+            sent.get(timeout=30)
+    finally:
+        producer.close(timeout=5)
+
+
+def consume(service: Service, topic: str) -> tuple[str, ...]:
+    """All that is there, from the beginning."""
+    consumer = KafkaConsumer(
+        topic, bootstrap_servers=address(service), auto_offset_reset="earliest", consumer_timeout_ms=2_000
+    )
+    try:
+        return tuple(record.value.decode() for record in consumer)
+    finally:
+        consumer.close()
+
+
+def _probe(service: Service) -> str:
+    """A record there and back; and what its own metadata says of its members."""
+    topic, record = "probe", uuid4().hex
+    produce(service, topic, record)
+    assert consume(service, topic)[-1] == record
+    admin = KafkaAdminClient(bootstrap_servers=address(service))
+    try:
+        brokers = admin.describe_cluster()["brokers"]
+    finally:
+        admin.close()
+    return f"{len(brokers)} broker in its metadata; a record is produced and consumed"
+
+
+def _properties(service: Service) -> str:
+    text = (service.root / "etc/server.properties").read_text("ascii")
+    return text.partition("# The parameter properties\n")[2].removesuffix("\n").replace("\\\\", "\\")
+
+
+def packages(version: str) -> dict[str, Package]:
+    """Kafka with a Java of its own."""
+    return {"server": kafka_archive(version), "jdk": java_runtime_archive(JAVA)}
+
+
+def _software(version: str) -> Software:
+    return Software(name="Kafka", version=version, packages=lambda: packages(version))
+
+
+CASE = Case(
+    version="4.1.0",
+    packages=lambda: packages("4.1.0"),
+    parameters=lambda port: {
+        "port": str(port),
+        "controller_port": str(free_port()),
+        "max_heap": "256mb",
+        "metadata_version": "3.9",
+        "auto_create_topics": "true",
+        "log_level": "WARN",
+        "jvm_options": "-XX:TieredStopAtLevel=1",
+        "stop_timeout": "20s",
+    },
+    bad=(
+        ("port", "0"),
+        ("bind", "localhost"),
+        ("bind", "[::]"),
+        ("advertised", "kafka.example"),
+        ("roles", "broker"),
+        ("roles", "zookeeper"),
+        ("node_id", "-1"),
+        ("voters", "1@127.0.0.1"),
+        ("voters", "2@127.0.0.1:9093"),
+        ("cluster_id", "mine"),
+        ("metadata_version", "latest"),
+        ("log_folders", "../log"),
+        ("replication", "0"),
+        ("min_insync_replicas", "2"),
+        ("retention", "1s"),
+        ("segment_size", "2gb"),
+        ("max_heap", "1mb"),
+        ("java", "bin/java"),
+        ("jdk_service", "a b"),
+        ("open_files", "10"),
+        ("properties", "log.dirs=/"),
+        ("properties", "no setting"),
+        ("properties", "compression.type=ünïcödé"),
+        ("colour", "blue"),
+    ),
+    own_writing=("log/", "data/log/"),
+    arrives={"properties": _properties},
+    real=Real(
+        software=(_software("3.9.1"), _software("4.1.0")),
+        probe=_probe,
+        write=lambda service: produce(service, "kept", *RECORDS),
+        read=lambda service: consume(service, "kept") == RECORDS,
+        restarted={"max_heap": "288mb", "properties": "log.cleaner.threads=2"},
+        cost_s=150,
+    ),
+)
