@@ -1,7 +1,8 @@
 """The backend's private keys: files of mode 0600 in the state folder, never in the database.
 
 `publisher.key` signs documents, `root.key` signs trust files (and may be taken away to a safe once they are made),
-`exchange.key` is the X25519 key that hosts derive their requests' key from. Several replicas share these files.
+`exchange.key` is the X25519 key that hosts derive their requests' key from, and `secrets.key` (vault.py) what
+secrets are encrypted under. Several replicas share these files.
 """
 
 import fcntl
@@ -43,9 +44,9 @@ def read_keys(folder: Path) -> Keys | None:
     if not (folder / PUBLISHER).exists() and not (folder / EXCHANGE).exists():
         return None
     try:
-        root = SigningKey.parse(_read(folder / ROOT)) if (folder / ROOT).exists() else None
-        exchange = X25519PrivateKey.from_private_bytes(b64decode(_read(folder / EXCHANGE), validate=True))
-        return Keys(publisher=SigningKey.parse(_read(folder / PUBLISHER)), exchange=exchange, root=root)
+        root = SigningKey.parse(read_key(folder / ROOT)) if (folder / ROOT).exists() else None
+        exchange = X25519PrivateKey.from_private_bytes(b64decode(read_key(folder / EXCHANGE), validate=True))
+        return Keys(publisher=SigningKey.parse(read_key(folder / PUBLISHER)), exchange=exchange, root=root)
     except FileNotFoundError as error:
         raise Misconfigured(f"{error.filename}: cannot be read: {error}") from error
     except ValueError as error:
@@ -60,15 +61,15 @@ def make_keys(folder: Path, name: str, random: bytes) -> Keys:
         exchange=X25519PrivateKey.from_private_bytes(random[64:96]),
     )
     if keys.root is not None:
-        _write(folder / ROOT, keys.root.private_text())
-    _write(folder / EXCHANGE, b64encode(keys.exchange.private_bytes_raw()).decode())
-    _write(folder / PUBLISHER, keys.publisher.private_text())
+        write_key(folder / ROOT, keys.root.private_text())
+    write_key(folder / EXCHANGE, b64encode(keys.exchange.private_bytes_raw()).decode())
+    write_key(folder / PUBLISHER, keys.publisher.private_text())
     return keys
 
 
 def stage_publisher(folder: Path, key: SigningKey) -> None:
     """Write the key down before anybody is told to trust it."""
-    _write(folder / NEXT, key.private_text())
+    write_key(folder / NEXT, key.private_text())
 
 
 def settle_publisher(folder: Path, verifier: str) -> None:
@@ -77,7 +78,7 @@ def settle_publisher(folder: Path, verifier: str) -> None:
     A rotation that was cut off after its note was stored ends here, in whichever process looks next.
     """
     try:
-        if str(SigningKey.parse(_read(folder / NEXT)).verifier) != verifier:
+        if str(SigningKey.parse(read_key(folder / NEXT)).verifier) != verifier:
             return
         (folder / NEXT).replace(folder / PUBLISHER)
     except (FileNotFoundError, ValueError):  # nothing is staged, another process was first, or it was cut off
@@ -88,7 +89,7 @@ def settle_publisher(folder: Path, verifier: str) -> None:
 def read_signing_key(file: Path) -> SigningKey:
     """The signing key in that file. Raises Misconfigured."""
     try:
-        return SigningKey.parse(_read(file))
+        return SigningKey.parse(read_key(file))
     except (ValueError, FileNotFoundError) as error:
         raise Misconfigured(f"{file}: holds no signing key: {error}") from error
 
@@ -102,7 +103,8 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def _read(file: Path) -> str:
+def read_key(file: Path) -> str:
+    """The text of a key file. Raises FileNotFoundError, and Misconfigured when others may read it."""
     try:
         mode = file.stat().st_mode
         text = file.read_text(encoding="ascii")
@@ -115,7 +117,7 @@ def _read(file: Path) -> str:
     return text.strip()
 
 
-def _write(file: Path, text: str) -> None:
+def write_key(file: Path, text: str) -> None:
     """Durably, and never readable by others, not even for a moment."""
     temporary = file.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -24,6 +24,8 @@ class Permission(StrEnum):
     ARTIFACTS_WRITE = "artifacts:write"
     EVENTS_READ = "events:read"
     METRICS_READ = "metrics:read"
+    SECRETS_WRITE = "secrets:write"
+    """Set and remove. Nobody reads them: there is no such permission."""
     TOKENS_MANAGE = "tokens:manage"
 
 
@@ -52,6 +54,7 @@ _OPERATOR = _VIEWER | {
     Permission.HOSTS_INVITE,
     Permission.HOSTS_SUSPEND,
     Permission.ARTIFACTS_WRITE,
+    Permission.SECRETS_WRITE,
 }
 PERMISSIONS_OF = {
     Role.VIEWER: _VIEWER,

@@ -16,6 +16,7 @@ from desired_state.names import (
     PackageName,
     ParameterName,
     Role,
+    SecretName,
     ServiceName,
     Text,
     Timestamp,
@@ -33,16 +34,18 @@ class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class Override(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is different on one host. Parameters are merged over the service's own, key by key."""
+    """What is different on one host. Parameters, secrets and packages are merged over the service's own, key by key."""
 
     version: Version | None = None
     state: State | None = None
     parameters: dict[ParameterName, Value] = {}
+    secrets: dict[ParameterName, SecretName] = {}
     packages: dict[Role, PackageName] = {}
 
 
 class ServiceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One service of the fleet. `packages` names package entries (`<name>-<version>`) by their role."""
+    """One service of the fleet. `packages` names package entries (`<name>-<version>`) by their role, `secrets` the
+    secrets of the backend's store by the parameter that each is for."""
 
     service: ServiceName
     kind: Kind
@@ -51,6 +54,7 @@ class ServiceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     purge: bool = False
     description: Text = ""
     parameters: dict[ParameterName, Value] = {}
+    secrets: dict[ParameterName, SecretName] = {}
     packages: dict[Role, PackageName] = {}
     placement: Placement = Placement()
     depends_on: tuple[ServiceName, ...] = ()
@@ -116,6 +120,11 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True, order=True)
     file: str = ""
     line: int = 0
     """1-based; 0 where no line is known."""
+
+
+def secrets_of(entry: ServiceEntry) -> frozenset[SecretName]:
+    """Every secret that a service names, on whichever host."""
+    return frozenset(entry.secrets.values()).union(*(o.secrets.values() for o in entry.overrides.values()))
 
 
 def selects(placement: Placement, host: HostEntry) -> bool:

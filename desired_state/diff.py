@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from desired_state.change import Change
 from desired_state.contract import Effect, KindMeta, Verb
-from desired_state.document import Document, Service
+from desired_state.document import Document, SealedSecret, Service
 from desired_state.observed import Observation, Observed
 from desired_state.parameters import with_defaults
-from desired_state.record import Record, Recorded
+from desired_state.record import AppliedSecret, Record, Recorded
 
 UP = ("running", "degraded")
 _RANK = {Effect.NONE: 0, Effect.RELOAD: 1, Effect.RESTART: 2}
@@ -144,6 +144,7 @@ def _awaits_its_restart(recorded: Recorded, seen: Observation, meta: KindMeta) -
 
 def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta: KindMeta) -> Iterator[Change]:
     yield from _parameters(wanted, recorded, meta)
+    yield from _secrets(wanted, recorded, meta)
     if not recorded.config:
         yield _change(wanted, "configuration", reason="is not configured yet", field="config", effect=Effect.RESTART)
     elif seen.config and seen.config != recorded.config:
@@ -184,6 +185,28 @@ def _parameters(wanted: Service, recorded: Recorded, meta: KindMeta) -> Iterator
                 recorded=_shown(was),
                 effect=meta.effect_of(name),
             )
+
+
+def _secrets(wanted: Service, recorded: Recorded, meta: KindMeta) -> Iterator[Change]:
+    """Another secret, or another version of it. Nobody can compare values, and sealing anew changes nothing here."""
+    for name in sorted(wanted.secrets.keys() | recorded.secrets.keys()):
+        now, was = wanted.secrets.get(name), recorded.secrets.get(name)
+        if (now and (now.name, now.version)) != (was and (was.name, was.version)):
+            yield _change(
+                wanted,
+                "parameter",
+                reason=f"secret {name}: {_versions(was, now)}",
+                field=f"secrets.{name}",
+                desired=str(now or ""),
+                recorded=str(was or ""),
+                effect=meta.effect_of(name),
+            )
+
+
+def _versions(was: AppliedSecret | None, now: SealedSecret | None) -> str:
+    if was is not None and now is not None and was.name == now.name:
+        return f"version {was.version} -> {now.version}"
+    return f"{was or '(not set)'} -> {now or '(not set)'}"
 
 
 def _process(wanted: Service, recorded: Recorded, seen: Observation) -> Iterator[Change]:

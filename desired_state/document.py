@@ -21,6 +21,8 @@ from desired_state.names import (
     ParameterName,
     Revision,
     Role,
+    SecretName,
+    SecretVersion,
     ServiceName,
     Text,
     Timestamp,
@@ -29,6 +31,9 @@ from desired_state.names import (
 
 MAX_BYTES = 1 << 20
 """No document is larger: 1 MiB holds hundreds of services."""
+
+MAX_SEALED = 22_000
+"""Characters of one sealed secret: base64 of the largest that there may be."""
 
 Value: TypeAlias = Annotated[str, Meta(max_length=65536)] | bool | Annotated[int, Meta(ge=-(2**53), le=2**53)]
 """A parameter's value. No floats: they have no single text form."""
@@ -56,6 +61,17 @@ class Package(Artifact, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     version: Version
 
 
+class SealedSecret(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One version of a secret, sealed to the host of the document: see sealing.py."""
+
+    name: SecretName
+    version: SecretVersion
+    sealed: Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]+={0,2}$(?!\n)", max_length=MAX_SEALED)]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
+
+
 class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How old, in seconds, a script's answer about a service may grow before it is asked again."""
 
@@ -72,6 +88,8 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     purge: bool = False
     """Delete the data too. Only with `absent`: deleting data has its own word."""
     parameters: dict[ParameterName, Value] = {}
+    secrets: dict[ParameterName, SealedSecret] = {}
+    """By the parameter that each is for. Left out where there are none: agents that know no secrets read the rest."""
     packages: dict[Role, Package] = {}
     depends_on: tuple[ServiceName, ...] = ()
     health: Health = Health()

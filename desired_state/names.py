@@ -21,6 +21,7 @@ PACKAGE_PATTERN = r"^[a-z0-9][a-z0-9._+-]{0,95}$(?!\n)"
 FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._+~-]{0,199}$(?!\n)"
 LABEL_PATTERN = r"^[a-z0-9]([a-zA-Z0-9._/-]{0,61}[a-zA-Z0-9])?$(?!\n)"
 LABEL_VALUE_PATTERN = r"^([a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?)?$(?!\n)"
+SECRET_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$(?!\n)"  # noqa: S105 - a grammar
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$(?!\n)"
 
 AGENT_KIND = "agent"
@@ -42,6 +43,10 @@ Address = Annotated[str, Meta(pattern=ADDRESS_PATTERN, max_length=128)]
 """Where a host is reached: a name, or an IPv4 or IPv6 address without brackets."""
 LabelKey = Annotated[str, Meta(pattern=LABEL_PATTERN, max_length=63)]
 LabelValue = Annotated[str, Meta(pattern=LABEL_VALUE_PATTERN, max_length=63)]
+SecretName = Annotated[str, Meta(pattern=SECRET_PATTERN, max_length=64)]
+"""A secret, as the catalogue refers to it; its value stands nowhere in clear."""
+SecretVersion = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+"""Counts how often a secret was set; it only ever grows, also when the secret was removed in between."""
 Digest = Annotated[str, Meta(pattern=DIGEST_PATTERN, max_length=71)]
 """`sha256:` and 64 hex digits: the hash of exact bytes."""
 Revision = Annotated[int, Meta(ge=1, le=2**53 - 1)]

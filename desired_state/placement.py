@@ -9,7 +9,7 @@ from desired_state.names import HostName, LabelKey, LabelValue
 
 
 def on_host(entry: ServiceEntry, host: HostName) -> ServiceEntry:
-    """The service as it shall be on that host: its override merged in, parameters and packages key by key."""
+    """The service as it shall be on that host: its override merged in, parameters, secrets and packages key by key."""
     override = entry.overrides.get(host)
     if override is None:
         return entry
@@ -18,6 +18,7 @@ def on_host(entry: ServiceEntry, host: HostName) -> ServiceEntry:
         version=override.version or entry.version,
         state=override.state or entry.state,
         parameters={**entry.parameters, **override.parameters},
+        secrets={**entry.secrets, **override.secrets},
         packages={**entry.packages, **override.packages},
     )
 

@@ -17,13 +17,13 @@ import msgspec
 from desired_state.catalogue import Catalogue, Entry, Placement, Problem, ServiceEntry
 from desired_state.contract import KindMeta
 from desired_state.dependencies import cycles
-from desired_state.document import MAX_BYTES
+from desired_state.document import MAX_BYTES, SealedSecret
 from desired_state.names import AGENT_KIND, HostName, Kind, ServiceName
 from desired_state.parameters import with_defaults
 from desired_state.placement import HostIndex, on_host
 from desired_state.render import NotRenderable
 from desired_state.render import service as rendered_service
-from desired_state.service_problems import did_you_mean, on, pointer, service_problems
+from desired_state.service_problems import KnownSecrets, did_you_mean, on, pointer, service_problems
 
 E = TypeVar("E", bound=Entry)
 ROOM_FOR_THE_REST = 1 << 16
@@ -33,9 +33,12 @@ ROOM_FOR_THE_REST = 1 << 16
 class Fleet:
     """A catalogue, indexed once for all checks and sorted by name. Where a name is declared twice, one entry counts."""
 
-    def __init__(self, catalogue: Catalogue, kinds: Mapping[Kind, KindMeta]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, kinds: Mapping[Kind, KindMeta], secrets: KnownSecrets | None = None
+    ) -> None:
         self.catalogue = catalogue
         self.kinds = kinds
+        self.secrets = secrets
         self.hosts = _by_name(catalogue.hosts, lambda host: host.host)
         self.packages = _by_name(catalogue.packages, lambda package: package.name)
         self.services = _by_name(catalogue.services, lambda entry: entry.service)
@@ -53,9 +56,14 @@ class Fleet:
 Check = Callable[[Fleet], Iterator[Problem]]
 
 
-def problems(catalogue: Catalogue, kinds: Mapping[Kind, KindMeta]) -> list[Problem]:
-    """All errors and warnings, sorted by pointer and message: the same whatever order the catalogue is in."""
-    fleet = Fleet(catalogue, kinds)
+def problems(
+    catalogue: Catalogue, kinds: Mapping[Kind, KindMeta], secrets: KnownSecrets | None = None
+) -> list[Problem]:
+    """All errors and warnings, sorted by pointer and message: the same whatever order the catalogue is in.
+
+    `secrets` is None where nobody knows which secrets there are.
+    """
+    fleet = Fleet(catalogue, kinds, secrets)
     found = {problem for check in CHECKS for problem in check(fleet)}
     if not any(problem.severity == "error" for problem in found):
         found |= set(size_fits(fleet))
@@ -119,7 +127,7 @@ def services_are_right(fleet: Fleet) -> Iterator[Problem]:
     """Kind, version, parameters, packages and purge of each service, on each host it is placed on."""
     for entry in fleet.catalogue.services:
         placed = fleet.placed[entry.service] if fleet.services[entry.service] is entry else {}
-        yield from service_problems(entry, placed, fleet.kinds, fleet.packages)
+        yield from service_problems(entry, placed, fleet.kinds, fleet.packages, fleet.secrets)
 
 
 def placements_match(fleet: Fleet) -> Iterator[Problem]:
@@ -242,11 +250,17 @@ def size_fits(fleet: Fleet) -> Iterator[Problem]:
 def _size(fleet: Fleet, entry: ServiceEntry) -> int:
     """Of a service in the text of a document, where it stands four spaces deep."""
     try:
-        body = msgspec.json.encode(rendered_service(entry, kinds=fleet.kinds, packages=fleet.packages))
+        shown = rendered_service(entry, kinds=fleet.kinds, packages=fleet.packages, sealed=_like_sealed(entry))
+        body = msgspec.json.encode(shown)
     except NotRenderable as error:  # no error was found before: then this one was forgotten there
         raise AssertionError(f"problems() overlooked: {error}") from error
     text = msgspec.json.format(body, indent=2)
     return len(text) + 4 * (text.count(b"\n") + 1) + 2
+
+
+def _like_sealed(entry: ServiceEntry) -> dict[str, SealedSecret]:
+    """As long as a password is once it is sealed; the publisher measures the document itself."""
+    return {name: SealedSecret(name=name, version=1, sealed="A" * 152) for name in entry.secrets.values()}
 
 
 def _is_ip_address(text: str) -> bool:

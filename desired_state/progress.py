@@ -12,7 +12,7 @@ from desired_state.document import Service
 from desired_state.names import Revision
 from desired_state.observed import Observation
 from desired_state.parameters import with_defaults
-from desired_state.record import Recorded
+from desired_state.record import AppliedSecret, Recorded
 from desired_state.step import Step
 
 
@@ -50,6 +50,7 @@ def _fields(  # noqa: C901, PLR0911 - one case a verb, side by side
         case Verb.CONFIGURE:
             return {
                 "parameters": with_defaults(wanted.parameters, meta),
+                "secrets": {p: AppliedSecret(name=s.name, version=s.version) for p, s in wanted.secrets.items()},
                 "config": answer.fact("config"),
                 "pending": strongest([old.pending, step.leaves]),
             }
@@ -79,6 +80,7 @@ def _fields(  # noqa: C901, PLR0911 - one case a verb, side by side
                 "config": "",
                 "packages": {},
                 "parameters": {},
+                "secrets": {},
                 "monitoring": {},
             }
         case Verb.PURGE:

@@ -4,8 +4,29 @@ from msgspec import Struct
 
 from desired_state.contract import Effect
 from desired_state.document import State, Value
-from desired_state.names import Digest, Kind, ParameterName, Revision, Role, ServiceName, Timestamp, Version
+from desired_state.names import (
+    Digest,
+    Kind,
+    ParameterName,
+    Revision,
+    Role,
+    SecretName,
+    SecretVersion,
+    ServiceName,
+    Timestamp,
+    Version,
+)
 from desired_state.observed import Identity
+
+
+class AppliedSecret(Struct, frozen=True, kw_only=True):
+    """Which version of which secret a configuration was made with. Never its value."""
+
+    name: SecretName
+    version: SecretVersion
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
 
 
 class Recorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,6 +41,7 @@ class Recorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The process was somebody else's and was taken over as it ran."""
     parameters: dict[ParameterName, str] = {}
     """As they stand in the configuration on disk: as text, with the defaults of that time."""
+    secrets: dict[ParameterName, AppliedSecret] = {}
     packages: dict[Role, Digest] = {}
     monitoring: dict[ParameterName, Value] = {}
     config: str = ""

@@ -15,14 +15,27 @@ from msgspec.structs import replace
 
 from desired_state.catalogue import Catalogue, HostEntry, PackageEntry, ServiceEntry
 from desired_state.contract import KindMeta
-from desired_state.document import Artifact, Document, Limits, Mode, Origin, Package, Seconds, Service, Url
+from desired_state.document import (
+    Artifact,
+    Document,
+    Limits,
+    Mode,
+    Origin,
+    Package,
+    SealedSecret,
+    Seconds,
+    Service,
+    Url,
+)
 from desired_state.names import (
     Digest,
     Epoch,
     HostName,
     Kind,
     PackageName,
+    ParameterName,
     Revision,
+    SecretName,
     Text,
     Timestamp,
     digest_of,
@@ -58,9 +71,11 @@ def render(
     artifact_bases: Sequence[Url],
     origin: Origin,
     services: Sequence[ServiceEntry] | None = None,
+    sealed: Mapping[SecretName, SealedSecret] = {},
 ) -> Content:
     """What that host shall be. `services`, from `placement.services_by_host`, spares the search when there are many.
 
+    `sealed` has every secret that these services name, sealed to this host.
     `artifact_bases` and the URLs of a package keep their order, which is one of preference. Raises NotRenderable.
     """
     placed = services_of(catalogue, host) if services is None else services
@@ -75,12 +90,18 @@ def render(
         mode_reason=host.mode_reason,
         mode_until=_utc(host.mode_until) if host.mode_until else None,
         limits=host.limits,
-        services=tuple(service(on_host(entry, host.host), kinds=kinds, packages=packages) for entry in placed),
+        services=tuple(
+            service(on_host(entry, host.host), kinds=kinds, packages=packages, sealed=sealed) for entry in placed
+        ),
     )
 
 
 def service(
-    entry: ServiceEntry, *, kinds: Mapping[Kind, KindMeta], packages: Mapping[PackageName, PackageEntry]
+    entry: ServiceEntry,
+    *,
+    kinds: Mapping[Kind, KindMeta],
+    packages: Mapping[PackageName, PackageEntry],
+    sealed: Mapping[SecretName, SealedSecret],
 ) -> Service:
     """One service as documents write it, from an entry with the host's override merged in. Raises NotRenderable."""
     _refuse_secrets(entry, kinds)
@@ -93,6 +114,7 @@ def service(
         state=entry.state,
         purge=entry.purge,
         parameters=entry.parameters,
+        secrets=_secrets(entry, kinds[entry.kind], sealed),
         packages={role: _package(entry, packages.get(name), role) for role, name in entry.packages.items()},
         depends_on=tuple(sorted(set(entry.depends_on))),
         health=entry.health,
@@ -138,6 +160,18 @@ def _package(entry: ServiceEntry, package: PackageEntry | None, role: str) -> Pa
         file=package.file,
         urls=package.urls,
     )
+
+
+def _secrets(
+    entry: ServiceEntry, meta: KindMeta, sealed: Mapping[SecretName, SealedSecret]
+) -> dict[ParameterName, SealedSecret]:
+    for name, secret in entry.secrets.items():
+        parameter = meta.parameter(name)
+        if parameter is None or parameter.type != "secret":
+            raise NotRenderable(f"service {entry.service}: parameter {name} is no secret of kind {entry.kind}")
+        if secret not in sealed:
+            raise NotRenderable(f"service {entry.service}: there is no secret {secret!r}: towline secret set {secret}")
+    return {name: sealed[secret] for name, secret in entry.secrets.items()}
 
 
 def _refuse_secrets(entry: ServiceEntry, kinds: Mapping[Kind, KindMeta]) -> None:

@@ -3,23 +3,38 @@
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
+from msgspec import Struct
+
 from desired_state.catalogue import PackageEntry, Problem, ServiceEntry
 from desired_state.contract import KindMeta, PackageRole
 from desired_state.document import State, Value
-from desired_state.names import HostName, Kind, PackageName, ParameterName, Role, Version
+from desired_state.names import HostName, Kind, PackageName, ParameterName, Role, SecretName, Version
 from desired_state.parameters import MAX_TOTAL_BYTES, text_problem, value_problem, with_defaults
 
 Placed = Mapping[HostName, ServiceEntry]
 """A service as it shall be on each of its hosts."""
 
 
+class KnownSecrets(Struct, frozen=True, kw_only=True):
+    """The secrets that the backend's store holds."""
+
+    names: frozenset[SecretName]
+    severity: str = "error"
+    """Of naming another one: `warning` where it may still be set before the catalogue is imported."""
+
+
 def service_problems(
-    entry: ServiceEntry, placed: Placed, kinds: Mapping[Kind, KindMeta], packages: Mapping[PackageName, PackageEntry]
+    entry: ServiceEntry,
+    placed: Placed,
+    kinds: Mapping[Kind, KindMeta],
+    packages: Mapping[PackageName, PackageEntry],
+    secrets: KnownSecrets | None,
 ) -> Iterator[Problem]:
     """Every problem of that service, as declared and with its overrides."""
     yield from _purge_problems(entry, placed)
     yield from _monitoring_problems(entry)
     yield from _unknown_packages(entry, packages)
+    yield from _unknown_secrets(entry, secrets)
     meta = kinds.get(entry.kind)
     if meta is None:
         hint = did_you_mean(entry.kind, kinds)
@@ -28,6 +43,7 @@ def service_problems(
         return
     yield from _version_problems(entry, meta)
     yield from _parameter_problems(entry, meta)
+    yield from _secret_problems(entry, meta)
     yield from _role_problems(entry, meta)
     yield from _missing(entry, placed, meta)
     yield from _too_much(entry, placed, meta)
@@ -79,6 +95,37 @@ def _unknown_packages(entry: ServiceEntry, packages: Mapping[PackageName, Packag
                 hint = did_you_mean(name, packages)
                 message = f"there is no package {name!r}{hint or '; declare it'}"
                 yield Problem(pointer=_at(entry, *where, "packages", role), message=message)
+
+
+def _unknown_secrets(entry: ServiceEntry, secrets: KnownSecrets | None) -> Iterator[Problem]:
+    """Where nobody knows which secrets there are, nothing is said of them."""
+    for where, chosen in _secret_sets(entry) if secrets else ():
+        for parameter, name in chosen.items():
+            if secrets and name not in secrets.names:
+                hint = did_you_mean(name, secrets.names)
+                message = f"there is no secret {name!r}{hint or f'; set it: towline secret set {name}'}"
+                at = _at(entry, *where, "secrets", parameter)
+                yield Problem(pointer=at, message=message, severity=secrets.severity)
+
+
+def _secret_problems(entry: ServiceEntry, meta: KindMeta) -> Iterator[Problem]:
+    names = [parameter.name for parameter in meta.parameters if parameter.type == "secret"]
+    for where, chosen in _secret_sets(entry):
+        for name in chosen:
+            if meta.parameter(name) is None:
+                hint = did_you_mean(name, names) or f"; {meta.kind} has {_list(names)}"
+                problem = f"unknown secret parameter {name!r}{hint}"
+            elif name not in names:
+                problem = f"{name!r} is no secret; write its value under parameters"
+            else:
+                continue
+            yield Problem(pointer=_at(entry, *where, "secrets", name), message=problem)
+
+
+def _secret_sets(entry: ServiceEntry) -> Iterator[tuple[tuple[str, ...], Mapping[ParameterName, SecretName]]]:
+    yield (), entry.secrets
+    for host, override in entry.overrides.items():
+        yield ("overrides", host), override.secrets
 
 
 def _version_problems(entry: ServiceEntry, meta: KindMeta) -> Iterator[Problem]:
@@ -141,22 +188,20 @@ def _package_sets(entry: ServiceEntry) -> Iterator[tuple[tuple[str, ...], Mappin
 
 
 def _missing(entry: ServiceEntry, placed: Placed, meta: KindMeta) -> Iterator[Problem]:
-    """What the kind requires and the service lacks, on any of its hosts; as declared, where it has no host.
-
-    Secrets do not come by the catalogue, so they cannot be missing in it.
-    """
+    """What the kind requires and the service lacks, on any of its hosts; as declared, where it has no host."""
     everywhere = placed or {"": entry}
     for parameter in meta.parameters:
-        if not parameter.required or parameter.type == "secret":
+        if not parameter.required:
             continue
+        word, section = ("secret", "secrets") if parameter.type == "secret" else ("parameter", "parameters")
         lacking = [
             host
             for host, there in everywhere.items()
-            if there.state != "absent" and parameter.name not in there.parameters
+            if there.state != "absent" and parameter.name not in getattr(there, section)
         ]
         if lacking:
-            message = f"parameter {parameter.name!r} is required by {meta.kind}, and missing{_where(lacking)}"
-            yield Problem(pointer=_at(entry, "parameters", parameter.name), message=message)
+            message = f"{word} {parameter.name!r} is required by {meta.kind}, and missing{_where(lacking)}"
+            yield Problem(pointer=_at(entry, section, parameter.name), message=message)
     for role in meta.packages:
         lacking = [host for host, there in everywhere.items() if _lacks(there, role)]
         if lacking:

@@ -91,6 +91,8 @@ by_hand() {
     help | -h | --help) help && return 0 ;;
     *) help >&2 && exit "$BAD_ARGUMENTS" ;;
   esac
+  # Before anything that an older one misunderstands
+  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "$NOT_INSTALLED" "bash is $BASH_VERSION; it must be 4.4 or newer"
   read_options "${@:2}"
   "hand_$command"
 }
@@ -112,7 +114,7 @@ read_options() {
     shift
   done
   [[ ${OPTIONS[method]-} =~ ^(|self-contained|wheels)$ ]] || fail "$BAD_ARGUMENTS" '--method is self-contained or wheels'
-  [[ ${OPTIONS[allow-removals]-0} =~ ^[0-9]{1,4}$ ]] || fail "$BAD_ARGUMENTS" '--allow-removals needs a number'
+  [[ ${OPTIONS['allow-removals']-0} =~ ^[0-9]{1,4}$ ]] || fail "$BAD_ARGUMENTS" '--allow-removals needs a number'
   the_prefix "${OPTIONS[prefix]-}"
 }
 

@@ -23,6 +23,8 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/process.sh"
 # shellcheck source=common/keep.sh
 . "$COMMON/common/keep.sh"
+# shellcheck source=common/data.sh
+. "$COMMON/common/data.sh"
 # shellcheck source=common/adopt.sh
 . "$COMMON/common/adopt.sh"
 # shellcheck source=common/probe.sh
@@ -33,6 +35,8 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/options.sh"
 # shellcheck source=common/jvm.sh
 . "$COMMON/common/jvm.sh"
+# shellcheck source=common/sql.sh
+. "$COMMON/common/sql.sh"
 # shellcheck source=common/verb.sh
 . "$COMMON/common/verb.sh"
 # shellcheck source=common/tool.sh

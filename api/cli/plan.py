@@ -10,10 +10,12 @@ import msgspec
 from api.as_code.catalogue_source import FolderSource, Tree
 from api.backend import open_engine, utc_now
 from api.cli._running import run, settings_of
+from api.database import snapshot
 from api.plans.fleet_plan import FleetPlan
 from api.plans.plan_client import ask
 from api.plans.plan_text import as_markdown, as_text
 from api.publish.bundle import read_scripts, shipped_folder
+from api.services import secrets
 from api.services.importing import judge
 from api.services.planning import plan_tree
 from api.settings import Settings
@@ -46,8 +48,11 @@ def command(
 
 
 async def _plan(folder: Path, settings: Settings) -> FleetPlan:
-    judged = await asyncio.to_thread(judge, _tree(folder), read_scripts(shipped_folder()))
     async with open_engine(settings) as engine:
+        async with snapshot(engine) as connection:
+            # Not yet an error: this database need not be the backend's that will import the tree.
+            there = await secrets.known(connection, severity="warning")
+        judged = await asyncio.to_thread(judge, _tree(folder), read_scripts(shipped_folder()), there)
         return await plan_tree(engine, judged, now=utc_now())
 
 

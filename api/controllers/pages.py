@@ -12,7 +12,7 @@ from api.pages.documents import diff_lines
 from api.pages.events import event_lines
 from api.pages.serving import page
 from api.principal import Permission
-from api.services import catalogue, history, log
+from api.services import catalogue, history, log, secrets
 from api.services.fleet import Asked, fleet
 from api.services.host_detail import host_detail
 from api.services.runs import latest_runs
@@ -102,8 +102,9 @@ async def document_page(
 
 @get("/services", permission=Permission.FLEET_READ)
 async def services_page(request: Request[Any, Any, Any], backend: NamedDependency[Backend]) -> Response[str]:
-    """All services."""
-    return page(request, "services.html", "Services", services=await service_list(backend.engine))
+    """All services, and the secrets that they may use, without values."""
+    services, held = await service_list(backend.engine), await secrets.listed(backend.engine)
+    return page(request, "services.html", "Services", services=services, secrets=held)
 
 
 @get("/services/{name:str}", permission=Permission.FLEET_READ)

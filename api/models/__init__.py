@@ -11,6 +11,7 @@ from api.models.hosts import host_identity, host_override, host_status, join_tok
 from api.models.leases import lease
 from api.models.reports import report
 from api.models.scripts import agent_script, bundle, catalogue_script
+from api.models.secrets import sealed_secret, secret
 from api.models.trust import trust
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "metadata",
     "publication",
     "report",
+    "sealed_secret",
+    "secret",
     "session",
     "signin_link",
     "trust",

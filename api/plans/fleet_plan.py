@@ -4,7 +4,7 @@ The same `diff` and `plan` run here and on the host, on the same three sides: th
 record and the observations that the host reported last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -14,10 +14,10 @@ from api.services.standing import length, silence_limit_s
 from desired_state.catalogue import Catalogue, HostEntry, Problem, ServiceEntry
 from desired_state.change import Change
 from desired_state.contract import KindMeta
-from desired_state.document import Artifact, Document, Origin
-from desired_state.names import Digest, HostName, Kind
+from desired_state.document import Artifact, Document, Origin, SealedSecret
+from desired_state.names import Digest, HostName, Kind, SecretName, SecretVersion
 from desired_state.observed import Observation, Observed
-from desired_state.placement import services_by_host
+from desired_state.placement import on_host, services_by_host
 from desired_state.plan import make_plan
 from desired_state.record import Record
 from desired_state.render import content_digest, issue, render
@@ -36,6 +36,14 @@ class Known(Struct, frozen=True, kw_only=True):
     status: Status | None = None
     seen_at: datetime | None = None
     """When it was last heard of."""
+
+
+class HeldSecrets(Struct, frozen=True, kw_only=True):
+    """What the backend holds of secrets. One that is not among them is planned as if it were set for the first time."""
+
+    versions: Mapping[SecretName, SecretVersion] = {}
+    enrolled: Collection[HostName] = ()
+    """Hosts that secrets can be sealed to."""
 
 
 class HostPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,6 +98,8 @@ def plan_fleet(
     kinds: Mapping[Kind, KindMeta],
     known: Mapping[HostName, Known],
     modes: Mapping[HostName, HostMode],
+    *,
+    secrets: HeldSecrets,
     now: datetime,
 ) -> FleetPlan:
     """The plan of every host of a catalogue that has no errors."""
@@ -101,6 +111,7 @@ def plan_fleet(
             kinds,
             services=placed.get(host.host, ()),
             known=known.get(host.host, Known()),
+            secrets=secrets,
             now=now,
         )
         for host in catalogue.hosts
@@ -121,9 +132,11 @@ def _plan_host(
     *,
     services: Sequence[ServiceEntry],
     known: Known,
+    secrets: HeldSecrets,
     now: datetime,
 ) -> HostPlan:
     before = known.document
+    names = {name for entry in services for name in on_host(entry, host.host).secrets.values()}
     content = render(
         catalogue,
         host,
@@ -133,6 +146,7 @@ def _plan_host(
         artifact_bases=before.artifact_bases if before else (),
         origin=_ORIGIN,
         services=services,
+        sealed=_as_sealed(names, before, secrets),
     )
     revision = before.revision if before else None
     document = issue(
@@ -146,8 +160,28 @@ def _plan_host(
         steps=plan.steps,
         held=plan.held,
         changes=plan.changes,
-        remarks=_remarks(document, known, now),
+        remarks=(*_sealing_remarks(host, names, secrets), *_remarks(document, known, now)),
     )
+
+
+def _as_sealed(
+    names: Collection[SecretName], before: Document | None, secrets: HeldSecrets
+) -> dict[SecretName, SealedSecret]:
+    """As the published document has them where that is the newest version; of others the version is all that counts."""
+    published = {s.name: s for service in before.services for s in service.secrets.values()} if before else {}
+    sealed = {}
+    for name in names:
+        version = secrets.versions.get(name, 1)
+        there = published.get(name)
+        same = there is not None and there.version == version
+        sealed[name] = there if there and same else SealedSecret(name=name, version=version, sealed="")
+    return sealed
+
+
+def _sealing_remarks(host: HostEntry, names: Collection[SecretName], secrets: HeldSecrets) -> tuple[str, ...]:
+    if not names or host.host in secrets.enrolled:
+        return ()
+    return ("is not enrolled: nothing can be sealed to it, so it gets this document as soon as it is",)
 
 
 def _record(status: Status | None) -> Record:

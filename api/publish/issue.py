@@ -1,4 +1,5 @@
-"""From one snapshot of everything declared to the signed documents that differ from those published. Pure."""
+"""From one snapshot of everything declared to the signed documents that differ from those published. Pure, but for
+the randomness of sealing, which is kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import Struct, structs
 
+from api.publish.sealer import SealedKey, Sealer
 from desired_state.catalogue import Catalogue, HostEntry, ServiceEntry
 from desired_state.contract import KindMeta
 from desired_state.document import MAX_BYTES, Artifact, Mode, Origin, encode
 from desired_state.names import Digest, HostName, Kind, digest_of
 from desired_state.note import SigningKey, sign
-from desired_state.placement import services_by_host
+from desired_state.placement import on_host, services_by_host
 from desired_state.render import Content, NotRenderable, content_digest, issue, render
 
 _ROOM_FOR_SIGNATURES = 4096
@@ -49,6 +51,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     published: Mapping[HostName, Published]
     epoch: int
     origin: Origin
+    sealer: Sealer
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -85,6 +88,8 @@ class Issue(Struct, frozen=True, kw_only=True):
     """Hosts whose document cannot be made, and why. They keep the one that they have."""
     due_at: datetime
     """When there is something to publish again though nobody changes anything."""
+    unsealed: tuple[SealedKey, ...] = ()
+    """What was sealed for documents that count no more."""
 
 
 def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
@@ -113,10 +118,12 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
         orphans=tuple(sorted(snapshot.published.keys() - declared)),
         refused=refused,
         due_at=due_at,
+        unsealed=tuple(snapshot.sealer.stale(declared - refused.keys())),
     )
 
 
 def _render(snapshot: Snapshot, terms: Terms, host: HostEntry, services: Sequence[ServiceEntry]) -> Content:
+    names = {name for entry in services for name in on_host(entry, host.host).secrets.values()}
     return render(
         snapshot.catalogue,
         host,
@@ -125,6 +132,7 @@ def _render(snapshot: Snapshot, terms: Terms, host: HostEntry, services: Sequenc
         artifact_bases=terms.artifact_bases,
         origin=snapshot.origin,
         services=services,
+        sealed=snapshot.sealer.sealed_to(host.host, names),
     )
 
 

@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.models import host_document, host_status
 from api.moments import moment
-from api.plans.fleet_plan import Known
+from api.plans.fleet_plan import HeldSecrets, Known
+from api.repositories import secrets
 from desired_state.document import Document
 from desired_state.names import HostName
 from desired_state.note import parse_note
@@ -28,3 +29,9 @@ async def everything(connection: AsyncConnection) -> dict[HostName, Known]:
             content_digest=row.content_digest,
         )
     return found
+
+
+async def held_secrets(connection: AsyncConnection) -> HeldSecrets:
+    """The secrets that there are, and to whom they can be sealed."""
+    versions = await secrets.known(connection)
+    return HeldSecrets(versions=versions, enrolled=(await secrets.sealing_keys(connection)).keys())

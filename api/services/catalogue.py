@@ -16,11 +16,12 @@ from api.publish.bundle import BadScript, Scripts, make_bundle, merge_scripts
 from api.repositories import catalogue
 from api.repositories.catalogue import ChangeRow, EntryKind, EntryRow, Key
 from api.repositories.publications import tell
-from api.services import audit
+from api.services import audit, secrets
 from desired_state.catalogue import Catalogue, Entry, HostEntry, PackageEntry, Problem, ServiceEntry
 from desired_state.contract import KindMeta
 from desired_state.names import digest_of
 from desired_state.problems import problems
+from desired_state.service_problems import KnownSecrets
 
 STRUCTS: dict[str, type[Entry]] = {"service": ServiceEntry, "package": PackageEntry, "host": HostEntry}
 KEPT_IN_GIT = "the catalogue is kept in git: make a merge request"
@@ -140,7 +141,7 @@ async def put(
         rows = await catalogue.everything(connection)
         _check(conditions, rows.get(key), name)
         new = {**_declared(rows), key: entry}
-        warnings = _judge(new, key, known)
+        warnings = _judge(new, key, known, await secrets.known(connection))
         origin = Origin(source="api", author=by.actor)
         change = await store(connection, rows, new, origin, warnings=warnings, by=by, now=now)
     return Stored(etag=encoded(entry)[1], change=change, created=key not in rows, warnings=warnings)
@@ -165,7 +166,7 @@ async def drop(
             raise NotFound(f"the catalogue has no {kind} {name}")
         _check(conditions, rows[kind, name], name)
         new = {key: entry for key, entry in _declared(rows).items() if key != (kind, name)}
-        warnings = _judge(new, (kind, name), known)
+        warnings = _judge(new, (kind, name), known, await secrets.known(connection))
         await store(connection, rows, new, Origin(source="api", author=by.actor), warnings=warnings, by=by, now=now)
 
 
@@ -272,14 +273,16 @@ def _check(conditions: Conditions, row: EntryRow | None, name: str) -> None:
         raise PreconditionMissing(f"{name} is there already: say which state of it you read, with If-Match")
 
 
-def _judge(new: Mapping[Key, Entry], edited: Key, known: Mapping[str, KindMeta]) -> tuple[Problem, ...]:
+def _judge(
+    new: Mapping[Key, Entry], edited: Key, known: Mapping[str, KindMeta], there: KnownSecrets
+) -> tuple[Problem, ...]:
     """The warnings about the whole. Raises Invalid for errors, pointers into the body where they are about it."""
     own = f"/{edited[0]}s/{edited[1]}"
     found = [
         structs.replace(problem, pointer=problem.pointer.removeprefix(own))
         if problem.pointer == own or problem.pointer.startswith(own + "/")
         else problem
-        for problem in problems(whole(new), known)
+        for problem in problems(whole(new), known, there)
     ]
     errors = tuple(problem for problem in found if problem.severity == "error")
     if errors:

@@ -108,7 +108,9 @@ def _fields(
     yield _version(wanted, recorded, seen, told)
     yield from _packages(wanted, recorded, told)
     configuration = _configuration(recorded, seen, told)
-    yield from _parameters(wanted, recorded, told, note=_note(configuration, recorded))
+    note = _note(configuration, recorded)
+    yield from _parameters(wanted, recorded, told, note=note)
+    yield from _secrets(wanted, recorded, told, note=note)
     yield configuration
     yield _process(recorded, seen, told)
     yield Field(name="listening ports", observed=_ports(seen))
@@ -176,6 +178,16 @@ def _parameters(wanted: Service | None, recorded: Recorded | None, told: set[str
         # A parameter that the document leaves out has its kind's default: that is no difference.
         differs = key in shall and _installed(wanted, recorded) and desired != applied
         differs = differs or name in told
+        yield Field(name=name, desired=desired, applied=applied, differs=differs, note=note if applied else "")
+
+
+def _secrets(wanted: Service | None, recorded: Recorded | None, told: set[str], *, note: str) -> Iterator[Field]:
+    """By name and version: nobody here knows more."""
+    shall = {name: f"secret {secret}" for name, secret in wanted.secrets.items()} if wanted else {}
+    was = {name: f"secret {secret}" for name, secret in recorded.secrets.items()} if recorded else {}
+    for key in sorted(shall.keys() | was.keys()):
+        name, desired, applied = f"secrets.{key}", shall.get(key, ""), was.get(key, "")
+        differs = (_installed(wanted, recorded) and desired != applied) or name in told
         yield Field(name=name, desired=desired, applied=applied, differs=differs, note=note if applied else "")
 
 

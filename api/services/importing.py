@@ -22,12 +22,13 @@ from api.principal import Principal
 from api.publish.bundle import BadScript, Scripts, make_bundle, merge_scripts
 from api.repositories import catalogue
 from api.repositories.publications import tell
-from api.services import audit
+from api.services import audit, secrets
 from api.services.catalogue import Origin, store
 from api.settings import Settings
 from desired_state.catalogue import Problem
 from desired_state.contract import KindMeta
 from desired_state.problems import problems
+from desired_state.service_problems import KnownSecrets
 
 _DEADLINE_S = 120.0
 
@@ -68,13 +69,18 @@ def source_of(settings: Settings) -> CatalogueSource:
     raise Misconfigured("the catalogue is not kept as code: set [catalogue] folder, or [catalogue.git] url")
 
 
-def judge(tree: Tree, shipped: Scripts) -> Judged:
+def judge(tree: Tree, shipped: Scripts, there: KnownSecrets | None = None) -> Judged:
     """Everything that is wrong with a tree, at once. Runs `meta` of scripts that were not seen yet; blocks."""
     kinds, bad_script = _kinds(shipped, scripts_of(tree))
-    return judge_with(tree, kinds, bad_script)
+    return judge_with(tree, kinds, bad_script, there)
 
 
-def judge_with(tree: Tree, kinds: dict[str, KindMeta], bad_script: Problem | None = None) -> Judged:
+def judge_with(
+    tree: Tree,
+    kinds: dict[str, KindMeta],
+    bad_script: Problem | None = None,
+    there: KnownSecrets | None = None,
+) -> Judged:
     """The same for a tree whose kinds are known, or are told by `bad_script` not to be. Runs nothing."""
     read = read_catalogue(tree.files)
     found = [*tree.problems, *read.problems]
@@ -83,7 +89,7 @@ def judge_with(tree: Tree, kinds: dict[str, KindMeta], bad_script: Problem | Non
         found.append(Problem(pointer="", file=FOLDER, message="is not there, or holds nothing; nothing was changed"))
     if bad_script is not None:
         found.append(bad_script)
-    for problem in problems(read.catalogue, kinds):
+    for problem in problems(read.catalogue, kinds, there):
         follows_from_script = bad_script is not None and problem.pointer.endswith("/kind")
         if not follows_from_script and not read.follows_from_unread(problem):
             found.append(read.located(problem))
@@ -114,7 +120,9 @@ async def import_tree(
     engine: AsyncEngine, source: str, tree: Tree, by: Principal, *, shipped: Scripts, now: datetime
 ) -> Imported:
     """Make this tree the catalogue, or say why not."""
-    judged = await asyncio.to_thread(judge, tree, shipped)
+    async with snapshot(engine) as connection:
+        there = await secrets.known(connection)
+    judged = await asyncio.to_thread(judge, tree, shipped, there)
     write = _apply if judged.is_valid else _refuse
     async with transaction(engine, deadline_s=_DEADLINE_S) as connection:
         await catalogue.lock_head(connection)

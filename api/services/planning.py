@@ -12,6 +12,7 @@ from api.database import snapshot
 from api.plans.fleet_plan import FleetPlan, plan_fleet
 from api.publish.bundle import Scripts, make_bundle, merge_scripts
 from api.repositories import catalogue, known_hosts, publications
+from api.services import secrets
 from api.services.importing import Judged, judge_with, scripts_of
 from desired_state.catalogue import Problem
 from desired_state.contract import KindMeta
@@ -26,9 +27,10 @@ async def plan_tree(engine: AsyncEngine, judged: Judged, *, now: datetime) -> Fl
         return FleetPlan(problems=judged.problems)
     async with snapshot(engine, deadline_s=_DEADLINE_S) as connection:
         published = await catalogue.scripts(connection)
+        held = await known_hosts.held_secrets(connection)
         known = await known_hosts.everything(connection)
         modes = await publications.modes(connection)
-    made = await asyncio.to_thread(plan_fleet, judged.read.catalogue, judged.kinds, known, modes, now)
+    made = await asyncio.to_thread(plan_fleet, judged.read.catalogue, judged.kinds, known, modes, secrets=held, now=now)
     changed = judged.scripts != published
     remarks = ("The scripts change: every host gets a new document with the new bundle",) if changed else ()
     return structs.replace(made, problems=judged.problems, remarks=remarks)
@@ -51,9 +53,10 @@ async def plan_files(
     tree = Tree(ref="plan", author="", summary="", files=sent)
     async with snapshot(engine) as connection:
         published = await catalogue.scripts(connection)
+        there = await secrets.known(connection)
     bundle = await asyncio.to_thread(make_bundle, merge_scripts(shipped, published))
     unknown = scripts_of(tree) != published and kinds is None
     message = "they are not those that are published, and what they say of themselves (kinds) was not sent"
     problem = Problem(pointer="", file=SCRIPTS, message=message) if unknown else None
-    judged = await asyncio.to_thread(judge_with, tree, {**bundle.kinds, **(kinds or {})}, problem)
+    judged = await asyncio.to_thread(judge_with, tree, {**bundle.kinds, **(kinds or {})}, problem, there)
     return await plan_tree(engine, judged, now=now)

@@ -11,6 +11,7 @@ from api.publish.directory import DirectoryTarget
 from api.publish.target import Target
 from api.services.publishing import Publisher
 from api.settings import GitSettings, Settings
+from api.vault import Vault
 from desired_state.note import SigningKey
 
 
@@ -23,6 +24,7 @@ def make_publisher(settings: Settings, key: SigningKey, shipped: Scripts, now: C
         artifact_bases=settings.publish.artifact_bases or (f"{settings.server.url}/v1/artifacts",),
         validity=timedelta(days=settings.publish.validity_days),
         targets=targets(settings),
+        vault=Vault(settings.keys_folder),
         now=now,
     )
 

@@ -17,12 +17,14 @@ from api.database import snapshot, transaction
 from api.moments import micros, moment
 from api.publish.bundle import BadScript, Bundle, Scripts, make_bundle, merge_scripts
 from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_documents
+from api.publish.sealer import Encrypted, Sealer
 from api.publish.target import Target
-from api.repositories import catalogue, deliveries, publications
+from api.repositories import catalogue, deliveries, publications, secrets
 from api.repositories import trust as notes
 from api.services.delivering import Delivered, deliver
 from api.services.lease import PUBLISHER, Lease, hold
 from api.services.trust import trust_of
+from api.vault import Vault
 from desired_state.document import Origin
 from desired_state.names import HostName
 from desired_state.note import SigningKey
@@ -41,6 +43,8 @@ class Publisher(Struct, frozen=True, kw_only=True):
     artifact_bases: tuple[str, ...]
     validity: timedelta
     targets: Sequence[Target] = ()
+    vault: Vault | None = None
+    """None: secrets cannot be decrypted, and hosts that use new ones keep the document that they have."""
     lease_s: float = 15.0
     now: Callable[[], datetime] = partial(datetime.now, UTC)
 
@@ -125,7 +129,8 @@ async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
     except BadScript as bad:  # imported well, but another version of towline ships something of that name
         return _Look(settled=Publication(waiting_for=str(bad)))
     stamp = await publications.modes_stamp(connection)
-    inputs = _inputs(publisher, bundle, change_id, epoch, stamp)
+    secret_stamp = await secrets.stamp(connection)
+    inputs = _inputs(publisher, bundle, change_id, epoch, (*stamp, *secret_stamp))
     last = await publications.last_publication(connection)
     same = last is not None and last.inputs == inputs and publisher.now() < moment(last.due_us)
     settled = _as_before(last.orphans, last.refused) if last is not None and same else None
@@ -144,6 +149,7 @@ async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Pub
             published=await publications.published(connection),
             epoch=look.epoch,
             origin=look.origin,
+            sealer=await _sealer(connection, publisher.vault),
         )
     terms = Terms(
         kinds=look.bundle.kinds,
@@ -155,7 +161,7 @@ async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Pub
     issue = await asyncio.to_thread(issue_documents, declared, terms, now)
     async with transaction(engine, deadline_s=_DEADLINE_S) as connection:
         await lease.lock(connection)
-        await _store(connection, publisher, look, issue)
+        await _store(connection, publisher, look, issue, declared.sealer)
     return Publication(
         documents=len(issue.documents),
         unchanged=issue.unchanged,
@@ -164,13 +170,32 @@ async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Pub
     )
 
 
-async def _store(connection: AsyncConnection, publisher: Publisher, look: _Look, issue: Issue) -> None:
+async def _sealer(connection: AsyncConnection, vault: Vault | None) -> Sealer:
+    newest = await secrets.newest(connection)
+    if not newest:
+        return Sealer()
+    return Sealer(
+        keys=await secrets.sealing_keys(connection),
+        secrets=[
+            Encrypted(name=row.name, version=row.version, ciphertext=row.ciphertext)
+            for row in newest.values()
+            if row.ciphertext is not None
+        ],
+        sealed=await secrets.sealed(connection),
+        unlock=vault.unlock if vault else None,
+    )
+
+
+async def _store(connection: AsyncConnection, publisher: Publisher, look: _Look, issue: Issue, sealer: Sealer) -> None:
     at_us = micros(publisher.now())
     if look.bundle is not None:
         await publications.store_bundle(connection, look.bundle, at_us)
     if issue.documents:
         await publications.store_documents(connection, issue.documents, look.change_id)
         await publications.tell(connection, at_us, "publication", [""])
+    await secrets.keep_sealed(connection, sorted(sealer.made.items()))
+    await secrets.drop_sealed(connection, issue.unsealed)
+    await secrets.forget_old(connection)
     await publications.add_publication(
         connection,
         at_us=at_us,
@@ -184,12 +209,12 @@ async def _store(connection: AsyncConnection, publisher: Publisher, look: _Look,
     )
 
 
-def _inputs(publisher: Publisher, bundle: Bundle, change_id: int, epoch: int, modes_stamp: tuple[int, int]) -> str:
+def _inputs(publisher: Publisher, bundle: Bundle, change_id: int, epoch: int, stamp: tuple[int, ...]) -> str:
     return inputs_digest(
         (
             change_id,
             epoch,
-            modes_stamp,
+            stamp,
             bundle.artifact.digest,
             publisher.artifact_bases,
             publisher.validity.total_seconds(),

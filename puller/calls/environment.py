@@ -5,7 +5,7 @@ from pathlib import Path
 
 from desired_state.contract import KindMeta
 from desired_state.document import Package, Service
-from desired_state.names import Role
+from desired_state.names import ParameterName, Role
 from desired_state.parameters import with_defaults
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -20,8 +20,10 @@ def environment(
     step: str,
     timeout_s: int,
     packages: Mapping[Role, Path],
+    secrets: Mapping[ParameterName, Path],
 ) -> dict[str, str]:
-    """What the script sees, and nothing else of ours. `packages`: where each package file lies, or would lie."""
+    """What the script sees, and nothing else of ours. `packages`: where each package file lies, or would lie;
+    `secrets`: where each opened secret lies for the length of this call."""
     given = {
         "PATH": PATH,
         "HOME": str(home),
@@ -35,6 +37,7 @@ def environment(
         "TOWLINE_TIMEOUT_S": str(timeout_s),
     }
     given |= {f"TOWLINE_PARAM_{name}": text for name, text in with_defaults(service.parameters, meta).items()}
+    given |= {f"TOWLINE_SECRET_{name}": str(path) for name, path in secrets.items()}
     for role, package in service.packages.items():
         given |= _package(role, package, packages[role])
     return given

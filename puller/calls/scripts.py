@@ -9,12 +9,13 @@ from msgspec import Struct
 from desired_state.answer import observation_of, read_answer
 from desired_state.contract import KindMeta, Verb
 from desired_state.document import Service, Value
-from desired_state.names import Digest, Kind, ServiceName
+from desired_state.names import Digest, Kind, ParameterName, ServiceName
 from desired_state.observed import Observation
 from desired_state.record import Recorded
 from desired_state.withdrawal import ToHold
 from puller.bundles import Bundle, BundleDamaged, check_bundle
 from puller.calls.environment import environment
+from puller.calls.secrets import Secrets
 from puller.paths import Paths
 from puller.ports import Call, Clock, Runner
 from puller.reconciling.parts import Parts
@@ -22,6 +23,7 @@ from puller.reconciling.parts import Parts
 DEFAULT_TIMEOUT_S = 60
 LOOK_STEP = "look"
 KEPT_OPEN = 2
+NO_SECRETS: Mapping[ParameterName, Path] = {}
 _log = structlog.get_logger("towline.scripts")
 AS_APPLIED = frozenset({Verb.CHECK_STATUS, Verb.STOP, Verb.RELEASE, Verb.UNINSTALL, Verb.PURGE})
 """Verbs about what is here, not about what is wanted: they are given what was applied last."""
@@ -34,6 +36,7 @@ class Scripts(Struct, frozen=True, kw_only=True):
     paths: Paths
     runner: Runner
     clock: Clock
+    secrets: Secrets
 
     @property
     def kinds(self) -> Mapping[Kind, KindMeta]:
@@ -45,8 +48,19 @@ class Scripts(Struct, frozen=True, kw_only=True):
         declared = self.kinds[kind].verbs.get(verb)
         return declared.timeout_s if declared else DEFAULT_TIMEOUT_S
 
-    def call(self, service: Service, verb: Verb, *, step: str, folder: Path) -> Call:
-        """The call of that verb. Raises BundleDamaged when the scripts on disk are not the bundle's."""
+    def call(
+        self,
+        service: Service,
+        verb: Verb,
+        *,
+        step: str,
+        folder: Path,
+        secrets: Mapping[ParameterName, Path] = NO_SECRETS,
+    ) -> Call:
+        """The call of that verb. Raises BundleDamaged when the scripts on disk are not the bundle's.
+
+        `secrets`: the files of the service's secrets. A look gets none: scripts read their own configuration.
+        """
         check_bundle(self.bundle)
         meta, timeout_s = self.kinds[service.kind], self.timeout_s(service.kind, verb)
         return Call(
@@ -64,6 +78,7 @@ class Scripts(Struct, frozen=True, kw_only=True):
                 step=step,
                 timeout_s=timeout_s,
                 packages={role: self.paths.artifact(package.digest) for role, package in service.packages.items()},
+                secrets=secrets,
             ),
         )
 
@@ -80,6 +95,7 @@ class Scripts(Struct, frozen=True, kw_only=True):
             return self._unknown(service, f"check_status cannot be run: {error}")
         if ended.timed_out:
             return self._unknown(service, f"check_status did not end within {call.timeout_s} s")
+        ended = self.secrets.taken_out(service, ended)
         answer = read_answer(Verb.CHECK_STATUS, ended.exit_code, ended.stdout, ended.stderr)
         return observation_of(service.name, answer, self.clock.now())
 
@@ -98,6 +114,7 @@ class ScriptShelf:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._opened: dict[Digest, Bundle] = {}
+        self.secrets = Secrets(parts.host, parts.paths)
 
     async def scripts(self, accepted: ToHold) -> Scripts:
         """The scripts that the document pins, equal to its archive. Raises Unavailable or Stalled."""
@@ -107,7 +124,13 @@ class ScriptShelf:
             archive = await self._parts.artifacts.ensure(artifact, accepted.document.artifact_bases)
             bundle = self._parts.bundles.open(archive, artifact.digest)
             self._opened = dict([*self._opened.items(), (artifact.digest, bundle)][-KEPT_OPEN:])
-        return Scripts(bundle=bundle, paths=self._parts.paths, runner=self._parts.runner, clock=self._parts.clock)
+        return Scripts(
+            bundle=bundle,
+            paths=self._parts.paths,
+            runner=self._parts.runner,
+            clock=self._parts.clock,
+            secrets=self.secrets,
+        )
 
 
 def _damaged(bundle: Bundle) -> bool:
@@ -130,6 +153,11 @@ def as_applied(wanted: Service | None, recorded: Recorded | None) -> Service:
         for role, package in (wanted.packages.items() if wanted else ())
         if recorded.packages.get(role) == package.digest
     }
+    secrets = {
+        name: secret
+        for name, secret in (wanted.secrets.items() if wanted else ())
+        if name in recorded.secrets and str(recorded.secrets[name]) == str(secret)
+    }
     adopted = recorded.adopted and wanted is not None  # `configure` never ran for it: the document has its parameters
     parameters: dict[str, Value] = dict(wanted.parameters) if adopted and wanted else dict(recorded.parameters)
     return Service(
@@ -138,5 +166,6 @@ def as_applied(wanted: Service | None, recorded: Recorded | None) -> Service:
         version=recorded.version,
         state=wanted.state if wanted else recorded.state,
         parameters=parameters,
+        secrets=secrets,
         packages=packages,
     )

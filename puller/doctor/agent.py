@@ -36,6 +36,9 @@ def agent(case: Case) -> Iterator[Finding]:
 def _age(case: Case, facts: dict[str, object]) -> Finding:
     age, interval = facts.get("pass_age_s"), _interval(case)
     told = f"pid {facts['pid']}, version {facts['version']}, up {facts['up_s']} s, {facts['passes']} passes"
+    if str(facts.get("reason", "")).startswith("Disk"):  # also where the file system does not look like it
+        what, _, advice = str(facts["message"]).partition("What to do: ")
+        return fault(f"{told}; {what.strip()}", advice or "look at dmesg")
     if not isinstance(age, int):
         return warning(
             f"{told}; none is completed yet: {facts.get('message')}", "wait for the first pass, or see its log"

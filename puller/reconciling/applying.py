@@ -102,6 +102,7 @@ class Applier:
             await self._bring_packages(step, wanted)
             call = self._call(step, wanted)
         except (Unavailable, Stalled, BundleDamaged) as error:
+            self._scripts.secrets.remove(self._parts.paths.steps / self._folder(step))
             await self._fail(await self._start(step), str(error), _class_of(error), at_least_s=_patience_s(error))
             return False
         reached("before_step_started")
@@ -110,10 +111,20 @@ class Applier:
         try:
             ended = await self._parts.runner.run(call)
         except Unavailable as error:
+            self._scripts.secrets.remove(call.folder)
             await self._fail(journalled, str(error), Next.RETRY)
             return False
+        # Cancelled meanwhile, the step goes on under its keeper, and needs its secrets: recovery removes them.
         reached("after_step_ended")
+        ended = self.without_secrets(journalled, ended)
         return await self.settle(journalled, ended)
+
+    def without_secrets(self, journalled: Journalled, ended: Ended) -> Ended:
+        """What an ended step printed, without its secrets, whose files are removed. To be settled afterwards."""
+        folder = self._parts.paths.steps / journalled.folder
+        self._scripts.secrets.remove(folder)
+        wanted = self._wanted.get(journalled.step.service)
+        return self._scripts.secrets.taken_out(wanted, ended, folder) if wanted else ended
 
     async def _bring_packages(self, step: Step, wanted: Service) -> None:
         """Before a service's first step, so that nothing is stopped for a package not here yet; and before its use."""
@@ -126,7 +137,9 @@ class Applier:
     def _call(self, step: Step, wanted: Service) -> Call:
         recorded = self.record.get(step.service)
         given = as_applied(wanted, recorded) if step.verb in AS_APPLIED else wanted
-        return self._scripts.call(given, step.verb, step=step.id, folder=self._parts.paths.steps / self._folder(step))
+        folder = self._parts.paths.steps / self._folder(step)
+        secrets = self._scripts.secrets.lay_out(given, folder)
+        return self._scripts.call(given, step.verb, step=step.id, folder=folder, secrets=secrets)
 
     def _folder(self, step: Step) -> str:
         return str(Path(self._run.id) / f"{step.service}-{step.verb}-{step.id[7:15]}")

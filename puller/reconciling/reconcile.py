@@ -92,6 +92,7 @@ class Reconciler:
         if insist or findings.known.requests:
             await self._parts.store.transact(waits.clear_all)
             findings.waits.clear()
+        self._shelf.secrets.hold(held.document for held in (self.intake.accepted, self.intake.good) if held)
         try:
             await recover(self._parts, findings, self.intake, self._shelf)
             findings.taken = await self.intake.fetch()

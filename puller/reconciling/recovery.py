@@ -1,8 +1,10 @@
 """After a crash: what became of the steps that an earlier puller started. Nothing is run here, and nothing assumed."""
 
+import shutil
+
 from desired_state.withdrawal import ToHold, Withdrawal, Withdrawn, withdrawn_digest
 from puller.calls.scripts import ScriptShelf
-from puller.ports import Call, Stalled, Unavailable
+from puller.ports import Call, Ended, Stalled, Unavailable
 from puller.reconciling.applying import Applier, lose
 from puller.reconciling.findings import Findings
 from puller.reconciling.intake import Intake
@@ -15,11 +17,17 @@ async def recover(parts: Parts, findings: Findings, intake: Intake, shelf: Scrip
     for journalled in findings.known.started:
         ended = await parts.runner.reattach(_call(parts, journalled))
         applier = await _applier(parts, findings, intake, shelf, journalled)
-        if ended is None or applier is None:
+        if applier is None:
+            # Nobody can tell which secrets may stand in what it left.
+            shutil.rmtree(parts.paths.steps / journalled.folder, ignore_errors=True)
+            await lose(parts.store, journalled)
+        elif ended is None:
+            applier.without_secrets(journalled, Ended(exit_code=0))
             await lose(parts.store, journalled)
         else:
-            await applier.settle(journalled, ended)
+            await applier.settle(journalled, applier.without_secrets(journalled, ended))
             findings.failures += applier.failures
+    shelf.secrets.sweep()
 
 
 async def _applier(

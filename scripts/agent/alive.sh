@@ -11,7 +11,7 @@ start_time_of() {
   REPLY=${fields[19]}
 }
 
-uptime_s() { read -r REPLY _ </proc/uptime && REPLY=${REPLY%%.*}; }   # whole seconds of this boot
+uptime_s() { read -r REPLY _ </proc/uptime && REPLY=${REPLY%%.*}; } # whole seconds of this boot
 this_boot() { read -r REPLY </proc/sys/kernel/random/boot_id; }
 
 # puller_runs: whether an agent of this prefix runs: whoever holds state/lock, if /proc says that it is `run` of one of
@@ -123,7 +123,10 @@ hand_check_status() {
   if [[ -r $agent/stopped ]]; then read -r file <"$agent/stopped" && say "stopped by an operator: $file"; fi
   ! value_of release "$agent/trial" || say "on trial: release $REPLY"
   for file in "$agent"/refused/*; do
-    [[ ! -r $file ]] || { value_of reason "$file" || :; say "refused: release ${file##*/}: $REPLY"; }
+    [[ ! -r $file ]] || {
+      value_of reason "$file" || :
+      say "refused: release ${file##*/}: $REPLY"
+    }
   done
   case ${ALIVE[state]} in
     serving) return 0 ;;

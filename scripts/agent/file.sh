@@ -47,9 +47,17 @@ take_lock() {
 }
 
 lock_is_ours() { # an uninstall, or an install that was refused, takes the file away: then the next one is the lock
-  (umask 022 && mkdir -p "$agent") 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
+  make_agent 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
   { exec 7>>"$agent/lock"; } 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
   flock -n 7 && [[ $agent/lock -ef /proc/self/fd/7 ]]
+}
+
+# make_agent: the agent's folder. What above the prefix had to be made for it is remembered: it goes again with the prefix.
+make_agent() {
+  local folder=${prefix%/*} made=''
+  while [[ -n $folder && ! -e $folder ]]; do made=$folder folder=${folder%/*}; done
+  (umask 022 && mkdir -p "$agent") || return 1
+  [[ -z $made ]] || printf '%s\n' "$made" >"$agent/made_above"
 }
 
 holder_of_lock() {

@@ -156,16 +156,31 @@ wait_quietly() { # wait_quietly SECONDS COMMAND...
   done
 }
 
-last_words_of_agent() { # the end of its own output
-  local text
+last_words_of_agent() { # the end of what it said itself
+  local text=''
   case $mode in
-    systemd) text=$(journalctl --quiet --no-pager -o cat -n 6 "_SYSTEMD_UNIT=$PULLER_UNIT" 2>/dev/null) || text='' ;;
-    user) text=$(journalctl --user --quiet --no-pager -o cat -n 6 "_SYSTEMD_USER_UNIT=$PULLER_UNIT" 2>/dev/null) || text='' ;;
-    *) text=$(tail -n 6 "$prefix/log/puller.log" 2>/dev/null) || text='' ;;
+    systemd) text=$(words_of_last_start) || : ;;
+    user) text=$(journalctl --user --quiet --no-pager -o cat -n 6 "_SYSTEMD_USER_UNIT=$PULLER_UNIT" 2>/dev/null) || : ;;
+    *) text=$(tail -n 6 "$prefix/log/puller.log" 2>/dev/null) || : ;;
   esac
+  text=$(uniq <<<"$text") # one that ends at its start says the same each time
   text=${text//[^[:print:]]/ }
   [[ ${#text} -le 300 ]] || text=${text: -300}
   printf '%s' "${text:-it said nothing}"
+}
+
+# words_of_last_start: not those of the release that ran before. One that is started again and again, and has just now
+# said nothing yet: those of the last half minute.
+words_of_last_start() {
+  local id again text=''
+  local -ra journal=(journalctl --quiet --no-pager -o cat -n 6)
+  id=$(agent_manager show --value -p InvocationID "$PULLER_UNIT" 2>/dev/null) || id=''
+  again=$(agent_manager show --value -p NRestarts "$PULLER_UNIT" 2>/dev/null) || again=''
+  [[ ! $id =~ ^[0-9a-f]{32}$ ]] || text=$("${journal[@]}" "_SYSTEMD_INVOCATION_ID=$id" 2>/dev/null) || :
+  if [[ $text != *[!$'\n']* && $again =~ ^[1-9] ]]; then
+    text=$("${journal[@]}" --since=-30s "_SYSTEMD_UNIT=$PULLER_UNIT" 2>/dev/null) || :
+  fi
+  printf '%s' "$text"
 }
 
 # need_agent: for commands that make no sense without one.

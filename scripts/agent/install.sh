@@ -81,8 +81,8 @@ enrol() {
     return
   fi
   [[ -z ${OPTIONS[force]-} ]] || { options+=(--force) RESTART=1 && puller_stop; }
-  if [[ -n ${OPTIONS[ca-file]-} ]]; then
-    put "$prefix/etc/ca.pem" 0644 <"${OPTIONS[ca-file]}"
+  if [[ -n ${OPTIONS['ca-file']-} ]]; then
+    put "$prefix/etc/ca.pem" 0644 <"${OPTIONS['ca-file']}"
     options+=(--ca-file "$prefix/etc/ca.pem")
   fi
   note "Making this host known to the backend as ${WHO[host]}"

@@ -34,7 +34,6 @@ judge_tools() {
   local tool debian rhel
   local -a missing=()
   local -A debians=() rhels=()
-  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || problem "bash is $BASH_VERSION; it must be 4.4 or newer"
   while read -r tool debian rhel; do
     [[ -z $tool ]] || has "$tool" || { missing+=("$tool") debians[$debian]=1 rhels[$rhel]=1; }
   done <<<"${TOOLS// | /$'\n'}"

@@ -81,7 +81,8 @@ remove_made_folders() { # folders that keep_install had to make, as far as they 
 
 # remove_inside: everything of the agent's below the prefix. Services with their programs, and data, stay.
 remove_inside() {
-  local name lock
+  local name lock folder='' above=''
+  { read -r above <"$agent/made_above"; } 2>/dev/null || :
   for name in bundles artifacts steps run log incoming etc state; do remove_below "$name"; done
   [[ ! -d $prefix/metrics ]] || rmdir -- "$prefix/metrics" 2>/dev/null || :
   services_left
@@ -95,7 +96,11 @@ remove_inside() {
   done
   [[ ! -d $prefix/services ]] || rmdir -- "$prefix/services" 2>/dev/null || :
   remove_below agent
-  rmdir -- "$prefix" 2>/dev/null || :
+  folder=$prefix
+  while rmdir -- "$folder" 2>/dev/null; do
+    folder=${folder%/*}
+    [[ -n $above && ($folder == "$above" || $folder == "$above"/*) ]] || break
+  done
 }
 
 # services_left: SERVICES are there with their programs; DATA are folders of services that were uninstalled.
@@ -152,8 +157,8 @@ hand_uninstallall() {
   need_agent
   host=$(sed -n 's/^host = "\(.*\)"$/\1/p' "$prefix/etc/puller.toml") || host=''
   [[ -n $host ]] || fail "$NOT_INSTALLED" "$prefix/etc/puller.toml names no host: is this host enrolled?"
-  [[ -z ${OPTIONS[purge-data]-} ]] || words+=(--purge-data)
-  [[ -z ${OPTIONS[allow-removals]-} ]] || words+=(--allow-removals "${OPTIONS[allow-removals]}")
+  [[ -z ${OPTIONS['purge-data']-} ]] || words+=(--purge-data)
+  [[ -z ${OPTIONS['allow-removals']-} ]] || words+=(--allow-removals "${OPTIONS['allow-removals']}")
   [[ ! -e $agent/stopped ]] || was_stopped=1
   write_facts "$agent/stopped" "for uninstallall at $(now_text)" || fail "$FAILED" "$agent cannot be written: is the disk full?"
   puller_stop || fail "$FAILED" 'the agent does not end'

@@ -8,8 +8,8 @@ DEFAULT_PREFIX=/opt/towline
 prefix='' agent='' mode='' # mode: systemd, user or cron (find_mode)
 declare -a PROBLEMS=()
 
-say() { printf '%s\n' "$*"; }        # what was asked for
-note() { printf '%s\n' "$*" >&2; }   # what goes on meanwhile
+say() { printf '%s\n' "$*"; }      # what was asked for
+note() { printf '%s\n' "$*" >&2; } # what goes on meanwhile
 
 # fail CODE TEXT...: ends the command. In the contract face answer.sh's takes its place.
 fail() {

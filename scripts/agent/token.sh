@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # token.sh: reading the join token. Its secret stays in this process: no argument, no environment, no log, no file.
 
-declare TOKEN=''     # the line itself, for `enroll` on its standard input
-declare -A WHO=()    # host backend_url expires_at agentctl agent size version; digests as 64 hex digits
+declare TOKEN=''  # the line itself, for `enroll` on its standard input
+declare -A WHO=() # host backend_url expires_at agentctl agent size version; digests as 64 hex digits
 readonly TOKEN_START=towline-join-1. TOKEN_BYTES=16384
 
 # take_token: from --token-file, standard input, or a person who pastes it. False when there is none.
 take_token() {
-  local from=${OPTIONS[token-file]--}
+  local from=${OPTIONS['token-file']--}
   if [[ $from == - && -t 0 ]]; then
     ! is_enrolled || return 1
     printf 'Paste the join token (it is not shown): ' >&2

@@ -70,10 +70,13 @@ judge_trial() {
     end_trial
     sweep_releases || :
     healed "release ${TRIAL[release]} has proved itself"
-  elif time_is_up "$agent/trial"; then
+  elif time_is_up "$agent/trial" && ! disk_is_at_fault; then
     undo_trial
   fi
 }
+
+# disk_is_at_fault: a release that waits for its disk proves nothing, and the one before it would wait as well.
+disk_is_at_fault() { [[ ${ALIVE[state]} == serving && ${ALIVE[reason]-} == Disk* ]]; }
 
 # proves_itself RELEASE: it serves, has completed a pass, and what it found out was taken where reports go.
 proves_itself() {
@@ -95,7 +98,7 @@ undo_trial() {
 what_was_wrong() {
   local -r within="within ${TRIAL[timeout_s]} s"
   case ${ALIVE[state]} in
-    not-running) TRIAL[reason]="did not keep running $within: $(last_words_of_agent)" ;;
+    not-running) TRIAL[reason]="did not start or did not keep running $within: $(last_words_of_agent)" ;;
     serving)
       if ((${ALIVE[passes]:-0} < 1)); then
         TRIAL[reason]="served, but completed no pass $within: $(last_words_of_agent)"

@@ -214,7 +214,7 @@ remove_units() {
 # slice goes with the last of them, and is never stopped over their heads.
 slice_is_empty() {
   local group root
-  group=$(agent_manager show -P ControlGroup "$1" 2>/dev/null) && [[ $group == /?* ]] || return 1
+  group=$(agent_manager show --value -p ControlGroup "$1" 2>/dev/null) && [[ $group == /?* ]] || return 1
   for root in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
     [[ ! -d $root$group || -z $(find "$root$group" -name cgroup.procs -exec cat {} + 2>/dev/null) ]] || return 1
   done

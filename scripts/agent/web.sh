@@ -21,7 +21,7 @@ has() { command -v -- "$1" >/dev/null; }
 declare -i STATUS=0
 DATE=''
 ask_web() {
-  local said line code=0 CA_FILE=${OPTIONS[ca-file]-}
+  local said line code=0 CA_FILE=${OPTIONS['ca-file']-}
   STATUS=0 DATE=''
   said=$(web_headers "$@" 2>&1) || code=$?
   if [[ -n $CA_FILE ]] && is_about_certificates "$said"; then # one that the system's vouch for will do
@@ -119,9 +119,9 @@ proxy_of() {
   REPLY=''
   case $1 in https:*) proxy=${https_proxy:-${HTTPS_PROXY:-${all_proxy:-${ALL_PROXY-}}}} ;; *) proxy=${http_proxy:-${all_proxy:-${ALL_PROXY-}}} ;; esac
   [[ -n $proxy ]] || return 1
-  local -a names
-  IFS=', ' read -ra names <<<"${no_proxy:-${NO_PROXY-}}"
-  for name in ${names[@]+"${names[@]}"}; do
+  local -a exceptions
+  IFS=', ' read -ra exceptions <<<"${no_proxy:-${NO_PROXY-}}"
+  for name in ${exceptions[@]+"${exceptions[@]}"}; do
     name=${name#\*} name=${name#.}
     [[ -n $name ]] || return 1
     [[ $host != "$name" && $host != *."$name" ]] || return 1

@@ -76,12 +76,14 @@ config_digest() {
 
 # salt -> REPLY: 128 random bits that never leave the host. A configuration file with a secret carries them, so its
 # digest, which is reported, cannot be used to try out passwords.
-salt() {
-  if [[ ! -s $run/salt ]]; then
+salt() { random_word "$run/salt"; }
+
+random_word() { # random_word FILE -> REPLY: the 128 random bits of the file, made with the first call
+  if [[ ! -s $1 ]]; then
     REPLY=$(od -An -N16 -tx1 /dev/urandom)
-    put "$run/salt" <<<"${REPLY//[[:space:]]/}"
+    put "$1" <<<"${REPLY//[[:space:]]/}"
   fi
-  read -r REPLY <"$run/salt"
+  read -r REPLY <"$1"
 }
 
 # blank_salt -> REPLY: the salt in blanks and tabs, for files that have no comments and whose reader takes white space

@@ -48,7 +48,7 @@ become() { # plain|unit SERVICE_FOLDER LAUNCH_FOLDER
   done
   if [[ $how == plain ]]; then
     exec {lock}>"$service/run/launch.lock"
-    flock -w 20 "$lock"
+    flock -w 20 "$lock" || { echo "another start of ${service##*/} holds its lock and does not end" >&2 && exit 1; }
     if identity_lives "$service/run/identity"; then exit 0; fi # another start was first
     write_identity "$service" "$launch" "$$"
     exec {lock}>&-

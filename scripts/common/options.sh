@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# options.sh: a program whose settings are options on its command line. They stand in etc/arguments, one a line.
+# options.sh: settings that the parameters do not name. A program whose settings are options on its command line has them in
+# etc/arguments, one a line; one that reads a file of `name = value` gets more lines of it.
 
 declare -a ARGUMENTS=()
 
@@ -37,4 +38,19 @@ launch_with_arguments() { # the whole of a launch_command
   program
   LAUNCH_COMMAND=("$REPLY" "${ARGUMENTS[@]}")
   LAUNCH_FOLDER=$data
+}
+
+# settings_fit NAME NAMES PATTERN: a text parameter with a line `name = value` each, a comment, or nothing. Refused are these
+# names, in all the ways that MySQL's reader takes for one (hyphens, prefixes, the first letters only), and the pattern.
+settings_fit() {
+  local line name full
+  while IFS= read -r line; do
+    [[ $line =~ ^(#.*|([a-z][a-z0-9_-]*)\ *(=.*)?)?$ ]] || { problem "$1" "has a line that is not name = value: ${line@Q}" && continue; }
+    name=${BASH_REMATCH[2]//-/_}
+    while [[ $name =~ ^(loose|skip|disable|enable|maximum)_ ]]; do name=${name#*_}; done
+    for full in $2; do
+      [[ -z $name || $full != "$name"* ]] || { problem "$1" "has $name, which is set by a parameter or by towline itself" && break; }
+    done
+    [[ ! $name =~ $3 ]] || problem "$1" "has $name, which towline does not look after"
+  done <<<"${PARAM[$1]}"
 }

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -65,6 +65,8 @@ class Prefix:
         self.folder, self.path = folder, folder / "prefix"
         self.agent = self.path / "agent"
         self.environment: dict[str, str] = {}
+        self.wrapped: Callable[[Sequence[str | Path]], list[str]] = lambda command: [str(word) for word in command]
+        """How its commands are run: elsewhere, where the prefix lies on a disk of its own."""
         self.agent.mkdir(parents=True)
         (self.agent / "installed").write_text(f"mode={mode}\n")
 
@@ -154,7 +156,7 @@ class Prefix:
         """Any command, with the environment of this prefix and more."""
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment, **(environment or {})}
         return subprocess.run(
-            command,
+            self.wrapped(command),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -11,8 +11,9 @@ from tests.agent.prefix import Prefix, scratch
 
 CRONTAB = """#!/bin/sh
 own="${0%/*}/crontab.text"
+[ ! -e "$own.locked" ] || { echo "not allowed" >&2; exit 1; }
 case $1 in
-  -l) [ -e "$own" ] || { echo "no crontab for somebody" >&2; exit 1; }; [ ! -e "$own.locked" ] || { echo "not allowed" >&2; exit 1; }; exec cat "$own" ;;
+  -l) [ -e "$own" ] || { echo "no crontab for somebody" >&2; exit 1; }; exec cat "$own" ;;
   -r) exec rm "$own" ;;
   -) exec cat >"$own" ;;
 esac
@@ -91,7 +92,7 @@ def test_a_crontab_that_cannot_be_read_is_not_overwritten(prefix: Prefix) -> Non
 
 def test_odd_paths_survive_cron_and_sh(prefix: Prefix) -> None:
     """For cron a percent sign ends the line."""
-    said = prefix.functions("agent=\"/a b/50%/it's\"; cron_command").stdout
+    said = prefix.functions('agent="/a b/50%/it\'s"; cron_command').stdout
     assert "/bin/sh '/a b/50\\%/it'\\''s/self_healing' >/dev/null 2>&1" == said
 
 
@@ -101,7 +102,7 @@ def test_as_root_the_usual_prefix_has_a_file_of_its_own(prefix: Prefix) -> None:
         pytest.skip("needs root and mount namespaces")
     code = (
         "the_prefix /opt/towline; mkdir -p /etc/cron.d /opt/towline; mount -t tmpfs none /etc/cron.d; "
-        "mount -t tmpfs none /opt/towline; mkdir -p \"$agent\"; mode=cron; keep_install; cat /etc/cron.d/towline; "
+        'mount -t tmpfs none /opt/towline; mkdir -p "$agent"; mode=cron; keep_install; cat /etc/cron.d/towline; '
         "keep_remove; ls -A /etc/cron.d"
     )
     prefix.environment["PATH"] = f"{prefix.folder}/bin:{prefix.environment['PATH']}"
@@ -127,7 +128,9 @@ def test_the_agent_gets_nothing_of_the_caller(prefix: Prefix) -> None:
     assert 'http://me:p"w@proxy:3128' == environ["https_proxy"]
     assert pid == os.getsid(pid)
     held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-    assert [] == [path for path in held if path.startswith(str(prefix.agent)) and not path.endswith("bin/towline-puller")]
+    assert [] == [
+        path for path in held if path.startswith(str(prefix.agent)) and not path.endswith("bin/towline-puller")
+    ]
 
 
 def test_the_log_is_turned_over(prefix: Prefix) -> None:

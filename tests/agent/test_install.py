@@ -452,3 +452,9 @@ def test_help_names_every_option(host: Host) -> None:
     told = run(["bash", str(host.script), "help"], host.folder)
     options = ("--token-file", "--from", "--ca-file", "--method", "--force", "--git-url", "--directory", "--prefix")
     assert (0, []) == (told.code, [option for option in options if option not in told.out])
+
+
+def test_bash_that_is_too_old(host: Host) -> None:
+    """It is said first; here every bash is too old for a script that asks for more."""
+    host.script.write_bytes(AGENTCTL.replace(b">= 404", b">= 9904"))
+    refused(host, host.install(host.offer("1.0")), 5, "must be 4.4 or newer")

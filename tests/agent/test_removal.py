@@ -69,6 +69,19 @@ def test_nothing_of_ours_is_left(prefix: Prefix) -> None:
     assert not lives(pid)
 
 
+def test_folders_above_the_prefix_go_if_they_were_made(prefix: Prefix) -> None:
+    """~/.local/share of a user who had none; what somebody else has laid there meanwhile stays."""
+    for theirs, left in ((None, []), ("a/theirs", ["a", "a/theirs"])):
+        code = 'the_prefix "$PWD/a/b/towline"; take_lock 1; mode=cron; keep_install'
+        prefix.functions(f"cd '{prefix.folder}'; {code}")
+        if theirs:
+            _file(prefix.folder / theirs)
+        said = prefix.hand("uninstall", "--prefix", str(prefix.folder / "a/b/towline"))
+        assert (0, "the agent is uninstalled\n") == (said.returncode, said.stdout)
+        found = sorted(str(p.relative_to(prefix.folder)) for p in (prefix.folder / "a").rglob("*"))
+        assert left == ["a", *found] if theirs else not (prefix.folder / "a").exists()
+
+
 def test_a_second_time_there_is_nothing_to_do(prefix: Prefix) -> None:
     """And it says so, and makes nothing."""
     live_in(prefix)
@@ -186,10 +199,10 @@ def test_a_step_that_runs_is_not_torn(prefix: Prefix) -> None:
     try:
         assert eventually(10, lock.exists)
         text = "no_step_runs() { REPLY=steps/1/lock; return 1; }\nwait_for() { no_step_runs; }\nhand_uninstall"
-        with pytest.raises(AssertionError, match="a step runs still .*steps/1/lock.*: the agent is stopped"):
+        with pytest.raises(AssertionError, match=r"a step runs still .*steps/1/lock.*: the agent is stopped"):
             prefix.functions(text)
         assert (prefix.path / "state/keys/identity").exists()
-        assert "busy" == prefix.functions('no_step_runs && say idle || say busy').stdout.strip()
+        assert "busy" == prefix.functions("no_step_runs && say idle || say busy").stdout.strip()
     finally:
         step.terminate()
         step.wait()

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import termios
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from desired_state.enrolment import JoinToken
 from tests.agent.parts import Told, call, environment
 from tests.agent.tokens import SECRET, line_of, token
+from tests.scripts.calling import eventually
 
 SHOW = 'take_token; read_token; for f in host backend_url agent_digest agent_size; do echo "$f=${WHO[$f]-}"; done'
 
@@ -135,6 +137,7 @@ def test_token_that_a_person_pastes_is_not_shown(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(tmp_path)) as asking:
         os.close(theirs)
         shown = os.read(ours, 4096)
+        assert eventually(20, lambda: not termios.tcgetattr(ours)[3] & termios.ECHO)
         os.write(ours, token().encode() + b"\n")
         while b"agent_size" not in shown:
             shown += os.read(ours, 4096)

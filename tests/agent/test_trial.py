@@ -7,7 +7,7 @@ import pytest
 from tests.agent.prefix import Prefix, scratch
 
 BAD = {
-    "crash": "did not keep running within 300 s: ImportError: no module named towline",
+    "crash": "did not start or did not keep running within 300 s: ImportError: no module named towline",
     "hang": "ran, but did not answer on its socket within 300 s",
     "no-pass": "served, but completed no pass within 300 s",
     "no-report": "completed a pass, but no report of it was taken by the backend within 300 s",
@@ -89,6 +89,16 @@ def test_could_not_report_is_dropped_when_nobody_can(prefix: Prefix) -> None:
     assert not (prefix.agent / "refused" / new).exists()
 
 
+def test_a_full_disk_is_not_the_fault_of_the_release(prefix: Prefix) -> None:
+    """It is left alone until there is room, and then it proves itself."""
+    _, new = prefix.on_trial("serve")
+    (prefix.path / "disk-full").touch()
+    run_trial(prefix)
+    assert ([], new, True) == (prefix.heal(), prefix.leads("current"), (prefix.agent / "trial").exists())
+    (prefix.path / "disk-full").unlink()
+    assert [f"release {new} has proved itself"] == prefix.heal()
+
+
 def test_another_boot_counts_anew(prefix: Prefix) -> None:
     """A host that was off meanwhile has not used up the release's time."""
     _, new = prefix.on_trial("hang")
@@ -144,4 +154,3 @@ def test_power_loss_anywhere_is_brought_to_an_end(behaviour: str, ends_with: str
                 assert number > 3
                 return
     raise AssertionError("it never came to its end")
-

@@ -87,7 +87,7 @@ def test_removed_units_are_forgotten(prefix: Prefix) -> None:
     told(prefix)
     systemd(prefix, "remove_units")
     units = "towline-self-healing.timer towline-self-healing.service towline-puller.service"
-    slices = [f"show -P ControlGroup {name}" for name in ("towline-agent.slice", "towline.slice")]
+    slices = [f"show --value -p ControlGroup {name}" for name in ("towline-agent.slice", "towline.slice")]
     assert [f"disable --quiet --now {units}", "daemon-reload", f"reset-failed {units}", *slices] == told(prefix)
     assert [] == list((prefix.folder / "units").iterdir())
     systemd(prefix, "remove_units")
@@ -105,9 +105,9 @@ def test_units_of_another_prefix_are_not_touched(prefix: Prefix) -> None:
 def test_an_agent_older_than_its_unit_is_known(prefix: Prefix) -> None:
     """By the uptime of this boot, so a clock that was set does not matter."""
     systemd(prefix, "keep_install")
-    ticks = 'PULLER_START=$(((now + {add}) * $(getconf CLK_TCK)))'
+    ticks = "PULLER_START=$(((now + {add}) * $(getconf CLK_TCK)))"
     for add, said in ((-5, "older"), (5, "newer")):
-        code = f'uptime_s; now=$REPLY; {ticks.format(add=add)}; unit_is_newer && say older || say newer'
+        code = f"uptime_s; now=$REPLY; {ticks.format(add=add)}; unit_is_newer && say older || say newer"
         assert f"{said}\n" == systemd(prefix, code)
 
 

@@ -51,6 +51,10 @@ class World:
         self.engine = engine
         self.now = NOW
 
+    def later(self, **delta: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**delta)
+
     def publisher(self, *targets: Target, holder: str = "one", **more: Any) -> Publisher:
         """Who publishes."""
         fields: dict[str, Any] = {

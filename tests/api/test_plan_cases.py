@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from api.as_code.catalogue_files import read_catalogue
-from api.plans.fleet_plan import FleetPlan, Known, plan_fleet
+from api.plans.fleet_plan import FleetPlan, HeldSecrets, Known, plan_fleet
 from api.plans.plan_text import as_markdown, as_text
 from desired_state.contract import KindMeta
 from desired_state.document import Artifact, Document, Origin
@@ -126,7 +126,8 @@ def plan_of(case: Path) -> FleetPlan:
     found = read.problems or tuple(read.located(problem) for problem in problems(read.catalogue, KINDS))
     if any(problem.severity == "error" for problem in found):
         return FleetPlan(problems=found)
-    return msgspec.structs.replace(plan_fleet(read.catalogue, KINDS, known_of(case), {}, NOW), problems=found)
+    made = plan_fleet(read.catalogue, KINDS, known_of(case), {}, secrets=HeldSecrets(), now=NOW)
+    return msgspec.structs.replace(made, problems=found)
 
 
 def shown(plan: FleetPlan, form: str) -> str:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from desired_state.catalogue import Catalogue, HostEntry, Override, PackageEntry, Placement, ServiceEntry
 from desired_state.contract import KindMeta, PackageRole, Parameter, Verb, VerbMeta
-from desired_state.document import Artifact, Origin
+from desired_state.document import Artifact, Origin, SealedSecret
 
 VERBS = {verb: VerbMeta(timeout_s=60) for verb in Verb}
 REDIS = KindMeta(
@@ -63,6 +63,7 @@ ORDERS = ServiceEntry(
     kind="java",
     version="1.4.0",
     parameters={"port": 8080},
+    secrets={"license": "orders-license"},
     packages={"app": "orders-1.4.0", "jdk": "jdk-21"},
     placement=Placement(hosts=("app-1",)),
     depends_on=("cache",),
@@ -77,6 +78,7 @@ def package(name: str, version: str, number: int) -> PackageEntry:
 
 
 PACKAGES = (package("valkey", "7.2.5", 1), package("orders", "1.4.0", 2), package("jdk", "21", 3))
+SEALED = {"orders-license": SealedSecret(name="orders-license", version=3, sealed="c2VhbGVk")}
 GOOD = Catalogue(services=(CACHE, ORDERS), packages=PACKAGES, hosts=(APP_1, APP_2, DB_1))
 
 BUNDLE = Artifact(digest="sha256:" + "cd" * 32, size=5000, file="scripts.tar.gz")

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-MAPS = ("parameters", "packages", "monitoring", "kinds", "verbs")
+MAPS = ("parameters", "secrets", "packages", "monitoring", "kinds", "verbs")
 """Fields whose keys are names, not fields."""
 
 

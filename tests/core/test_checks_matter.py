@@ -6,11 +6,12 @@ from desired_state import acceptance, trust
 from tests.core.mutation import fails, mutated
 
 NOTE, TRUST, ACCEPTANCE = "test_note.py", "test_trust.py", "test_acceptance.py"
-REQUEST, ENROLMENT, DOCUMENT, RENDER = (
+REQUEST, ENROLMENT, DOCUMENT, RENDER, SEALING = (
     "test_request_signature.py",
     "test_enrolment.py",
     "test_document.py",
     "test_render.py",
+    "test_sealing.py",
 )
 
 OF_ACCEPTANCE = {
@@ -263,6 +264,37 @@ MUTANTS: list[tuple[str, str, str, str, str]] = [
         RENDER,
         "test_what_problems_tells_is_not_rendered",
     ),
+    (
+        "render",
+        'if parameter is None or parameter.type != "secret":',
+        "if False:",
+        RENDER,
+        "test_what_problems_tells_is_not_rendered",
+    ),
+    # secrets
+    (
+        "sealing",
+        '(b"towline secret 1", host.encode(), name.encode(), str(version).encode())',
+        '(b"towline secret 1", name.encode(), str(version).encode())',
+        SEALING,
+        "test_it_opens_for_nobody_and_nothing_else",
+    ),
+    (
+        "sealing",
+        '(b"towline secret 1", host.encode(), name.encode(), str(version).encode())',
+        '(b"towline secret 1", host.encode(), str(version).encode())',
+        SEALING,
+        "test_it_opens_for_nobody_and_nothing_else",
+    ),
+    (
+        "sealing",
+        '(b"towline secret 1", host.encode(), name.encode(), str(version).encode())',
+        '(b"towline secret 1", host.encode(), name.encode())',
+        SEALING,
+        "test_it_opens_for_nobody_and_nothing_else",
+    ),
+    ("sealing", "padded += bytes(-len(padded) % _BLOCK)", "", SEALING, "test_its_length_does_not_tell_the_values"),
+    ("sealing", "if len(value) > MAX_SECRET_BYTES:", "if False:", SEALING, "test_too_long_is_not_sealed"),
     (
         "render",
         'replace(content, origin=Origin(change=""))',

@@ -6,7 +6,8 @@ from desired_state.contract import Effect, Verb
 from desired_state.document import Service
 from desired_state.observed import Observation
 from desired_state.plan import make_plan
-from tests.core.worlds import KINDS, NOW, World, damage, document, service
+from desired_state.record import AppliedSecret
+from tests.core.worlds import KINDS, NOW, World, damage, document, secret, service
 
 
 def converged(*services: Service) -> World:
@@ -48,6 +49,37 @@ def test_a_changed_parameter_needs_what_meta_says(parameter, last):
     """A parameter change configures, then reloads, restarts or does nothing more."""
     made = plan(converged(service()), service(parameters={parameter: "9"}))
     assert verbs(made)[-1] == f"alpha:{last}"
+
+
+SECRET_1, SECRET_2, OTHER = secret(), secret(2), secret(name="other", version=7)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "reason"),
+    [
+        ({"password": SECRET_1}, {"password": SECRET_2}, "secret password: version 1 -> 2"),
+        ({}, {"password": SECRET_1}, "secret password: (not set) -> main v1"),
+        ({"password": SECRET_1}, {"password": OTHER}, "secret password: main v1 -> other v7"),
+        ({"password": SECRET_1}, {}, "secret password: main v1 -> (not set)"),
+    ],
+)
+def test_another_version_of_a_secret_is_a_change(was, now, reason):
+    """It configures, and has the effect of its parameter; the reason names versions, never what was sealed."""
+    made = plan(converged(service(secrets=was)), service(secrets=now))
+    assert ["alpha:configure", "alpha:restart"] == verbs(made)
+    assert {(reason,)} == {step.reasons for step in made.steps}
+
+
+def test_a_secret_that_was_sealed_anew_is_no_change():
+    """The host was enrolled anew, and the value is the same."""
+    again = secret(sealed="YW5ldw==")
+    assert () == plan(converged(service(secrets={"password": SECRET_1})), service(secrets={"password": again})).changes
+
+
+def test_the_record_has_versions_of_secrets_and_nothing_else():
+    """What was sealed is not copied into it."""
+    world = converged(service(secrets={"password": SECRET_1}))
+    assert {"password": AppliedSecret(name="main", version=1)} == world.record["alpha"].secrets
 
 
 def test_a_kind_without_reload_restarts_by_stop_and_start():

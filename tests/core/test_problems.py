@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from desired_state import problems as module
 from desired_state.catalogue import Catalogue, Override, Placement, Problem, ServiceEntry
 from desired_state.problems import problems
-from desired_state.service_problems import supported
+from desired_state.service_problems import KnownSecrets, supported
 from tests.core import worlds
 from tests.core.fleet import APP_1, APP_2, CACHE, DB_1, GOOD, KINDS, ORDERS, PACKAGES, package, with_service
 
@@ -152,6 +152,29 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
                 "take it out, and change it where it is used",
             )
         ],
+    ),
+    "secret that is none": (
+        with_service(CACHE, secrets={"port": "redis-main", "passwort": "redis-main"}),
+        [
+            error("/services/cache/secrets/passwort", "unknown secret parameter 'passwort'; did you mean 'password'?"),
+            error("/services/cache/secrets/port", "'port' is no secret; write its value under parameters"),
+        ],
+    ),
+    "secret of one host that is none": (
+        with_service(CACHE, overrides={"app-1": Override(secrets={"port": "redis-main"})}),
+        [
+            error(
+                "/services/cache/overrides/app-1/secrets/port", "'port' is no secret; write its value under parameters"
+            )
+        ],
+    ),
+    "missing secret": (
+        with_service(ORDERS, secrets={}),
+        [error("/services/orders/secrets/license", "secret 'license' is required by java, and missing on app-1")],
+    ),
+    "missing secret that its host has": (
+        with_service(ORDERS, secrets={}, overrides={"app-1": Override(secrets={"license": "orders-license"})}),
+        [],
     ),
     "missing parameter": (
         with_service(ORDERS, parameters={}),
@@ -492,3 +515,25 @@ def test_problems_are_plain_values() -> None:
     """A problem can be sorted, compared and put in a set."""
     one = Problem(pointer="/a", message="b")
     assert {one} == {Problem(pointer="/a", message="b")}
+
+
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_a_secret_that_nobody_set_is_told(severity: str) -> None:
+    """Where the backend's secrets are known, each other one is named, with what to do."""
+    catalogue = with_service(
+        CACHE, secrets={"password": "orders-licence"}, overrides={"app-2": Override(secrets={"password": "other"})}
+    )
+    known = KnownSecrets(names=frozenset({"orders-license"}), severity=severity)
+    found = [(p.pointer, p.severity, p.message) for p in problems(catalogue, KINDS, known)]
+    assert found == [
+        (
+            "/services/cache/overrides/app-2/secrets/password",
+            severity,
+            "there is no secret 'other'; set it: towline secret set other",
+        ),
+        (
+            "/services/cache/secrets/password",
+            severity,
+            "there is no secret 'orders-licence'; did you mean 'orders-license'?",
+        ),
+    ]

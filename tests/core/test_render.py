@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from desired_state import document
 from desired_state.catalogue import Catalogue, HostEntry, Override, Placement, ServiceEntry, selects
-from desired_state.document import Document, Health, Limits, Origin, Package, Service
+from desired_state.document import Document, Health, Limits, Origin, Package, SealedSecret, Service
 from desired_state.placement import HostIndex, services_by_host
 from desired_state.problems import problems
 from desired_state.render import Content, NotRenderable, content_digest, issue, render
@@ -25,6 +25,7 @@ from tests.core.fleet import (
     ORDERS,
     ORIGIN,
     PACKAGES,
+    SEALED,
     package,
     with_service,
 )
@@ -34,7 +35,15 @@ ISSUED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def content_of(catalogue: Catalogue, host: HostEntry = APP_1, origin: Origin = ORIGIN) -> Content:
     """What that host shall be."""
-    return render(catalogue, host, kinds=KINDS, bundle=BUNDLE, artifact_bases=("https://files.example",), origin=origin)
+    return render(
+        catalogue,
+        host,
+        kinds=KINDS,
+        bundle=BUNDLE,
+        artifact_bases=("https://files.example",),
+        origin=origin,
+        sealed=SEALED,
+    )
 
 
 def document_of(content: Content) -> Document:
@@ -72,6 +81,7 @@ def test_a_document_says_what_was_declared() -> None:
                 kind="java",
                 version="1.4.0",
                 parameters={"port": 8080},
+                secrets={"license": SealedSecret(name="orders-license", version=3, sealed="c2VhbGVk")},
                 packages={"app": _package("orders", "1.4.0", 2), "jdk": _package("jdk", "21", 3)},
                 depends_on=("cache",),
             ),
@@ -205,6 +215,23 @@ def test_a_labels_change_alone_is_no_change() -> None:
     assert content_digest(content_of(GOOD)) == content_digest(content_of(GOOD, labelled))
 
 
+def test_another_version_of_a_secret_is_another_content() -> None:
+    """So is the same one sealed anew: a host that was enrolled anew could not open the old one."""
+    contents = [content_of(GOOD)] + [
+        render(
+            GOOD,
+            APP_1,
+            kinds=KINDS,
+            bundle=BUNDLE,
+            artifact_bases=("https://files.example",),
+            origin=ORIGIN,
+            sealed={"orders-license": replace(SEALED["orders-license"], **changed)},
+        )
+        for changed in ({"version": 4}, {"sealed": "YW5ldw=="})
+    ]
+    assert 3 == len({content_digest(content) for content in contents})
+
+
 def test_times_are_utc_and_whole_seconds() -> None:
     """Times of a document are written in UTC and whole seconds, whatever clock they came from."""
     there = timezone(timedelta(hours=8))
@@ -224,10 +251,12 @@ def test_times_are_utc_and_whole_seconds() -> None:
         with_service(CACHE, packages={"server": "none-1"}),
         with_service(CACHE, kind="none"),
         with_service(CACHE, purge=True),
+        with_service(CACHE, secrets={"password": "nobody-set-it"}),
+        with_service(CACHE, secrets={"port": "orders-license"}),
     ],
 )
 def test_what_problems_tells_is_not_rendered(catalogue: Catalogue) -> None:
-    """A secret in clear, a package or kind that is not there, or purge of what stays is never rendered."""
+    """A secret in clear, a secret, package or kind that is not there, or purge of what stays is never rendered."""
     with pytest.raises(NotRenderable, match="service cache") as caught:
         content_of(catalogue)
     assert "hunter2" not in str(caught.value)
@@ -262,6 +291,7 @@ SERVICES = st.lists(
         purge=st.booleans(),
         description=st.text(max_size=5),
         parameters=PARAMETERS,
+        secrets=st.dictionaries(st.sampled_from(["password", "port"]), st.just("orders-license"), max_size=1),
         packages=st.sampled_from([{"server": "valkey-7.2.5"}, {"server": "none"}, {}]),
         placement=PLACEMENTS,
         depends_on=st.lists(st.sampled_from(["s", "t"]), max_size=2).map(tuple),
@@ -304,5 +334,7 @@ def test_the_index_places_as_asking_does(services: tuple[ServiceEntry, ...], hos
 @pytest.mark.parametrize("services", [services_by_host(GOOD)["app-1"], (CACHE,), ()])
 def test_services_may_be_handed_in(services: tuple[ServiceEntry, ...]) -> None:
     """Services that are handed in are those of the document: the index's are those that asking would give."""
-    made = render(GOOD, APP_1, kinds=KINDS, bundle=BUNDLE, artifact_bases=(), origin=ORIGIN, services=services)
+    made = render(
+        GOOD, APP_1, kinds=KINDS, bundle=BUNDLE, artifact_bases=(), origin=ORIGIN, services=services, sealed=SEALED
+    )
     assert content_of(GOOD).services[: len(services)] == made.services

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from desired_state.answer import Answer
 from desired_state.contract import Effect, KindMeta, PackageRole, Parameter, Verb, VerbMeta
-from desired_state.document import Artifact, Document, Limits, Origin, Package, Service
+from desired_state.document import Artifact, Document, Limits, Origin, Package, SealedSecret, Service
 from desired_state.names import digest_of
 from desired_state.observed import Identity, Observation, Observed
 from desired_state.parameters import with_defaults
@@ -26,7 +26,10 @@ def kind(name: str = "thing", *, without: tuple[Verb, ...] = (), side_by_side: b
         kind=name,
         holds_data=True,
         side_by_side=side_by_side,
-        parameters=tuple(Parameter(name=f"p_{e}", type="string", default="0", effect=e) for e in Effect),
+        parameters=(
+            *(Parameter(name=f"p_{e}", type="string", default="0", effect=e) for e in Effect),
+            Parameter(name="password", type="secret"),
+        ),
         packages=(PackageRole(role="server"),),
         verbs={verb: VerbMeta(timeout_s=10) for verb in ALL_VERBS if verb not in without},
     )
@@ -71,6 +74,11 @@ def service(name: str = "alpha", **fields: object) -> Service:
     version = str(fields.pop("version", "1.0"))
     packages = {"server": package(version)}
     return Service(**{"name": name, "kind": "thing", "version": version, "packages": packages, **fields})  # type: ignore[arg-type]
+
+
+def secret(version: int = 1, *, name: str = "main", sealed: str = "c2VhbGVk") -> SealedSecret:
+    """A version of a secret, as a document has it."""
+    return SealedSecret(name=name, version=version, sealed=sealed)
 
 
 class World:
@@ -173,6 +181,7 @@ def services(draw: st.DrawFn, name: str, earlier: tuple[str, ...]) -> Service:
         state=state,
         purge=state == "absent" and draw(st.booleans()),
         parameters=draw(st.dictionaries(st.sampled_from([f"p_{e}" for e in Effect]), VALUES)),
+        secrets=draw(st.sampled_from([{}, {"password": secret()}, {"password": secret(2)}])),
         depends_on=tuple(sorted(draw(st.sets(st.sampled_from(earlier))))) if earlier else (),
         monitoring=draw(st.sampled_from([{}, {"exporter": True}])),
     )

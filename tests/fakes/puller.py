@@ -37,7 +37,10 @@ def trivial_kind(kind: str = "trivial", *, side_by_side: bool = False) -> KindMe
         kind=kind,
         holds_data=True,
         side_by_side=side_by_side,
-        parameters=tuple(Parameter(name=f"p_{effect}", type="string", default="0", effect=effect) for effect in Effect),
+        parameters=(
+            *(Parameter(name=f"p_{effect}", type="string", default="0", effect=effect) for effect in Effect),
+            Parameter(name="password", type="secret"),
+        ),
         verbs={verb: VerbMeta(timeout_s=20) for verb in VERBS},
     )
 

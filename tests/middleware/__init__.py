@@ -8,6 +8,7 @@ from tests.middleware.debian import (
     prometheus_archive,
 )
 from tests.middleware.kafka import kafka_archive
+from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.packages import (
     java_app_archive,
     java_runtime_archive,
@@ -25,6 +26,8 @@ __all__ = [
     "java_app_archive",
     "java_runtime_archive",
     "kafka_archive",
+    "mariadb_archive",
+    "mysql_archive",
     "nginx_archive",
     "node_exporter_archive",
     "prometheus_archive",

@@ -63,7 +63,7 @@ def _run(kind: str, until: float | None) -> Lived | None:
     for software in case.real.software:
         found: dict[str, Outcome] = {}
         began = time.monotonic()
-        for outcome in lives(kind, case, software, older):
+        for outcome in lives(kind, case, software, None if software.first else older):
             found[outcome.stage] = outcome
             _say(kind, f"{software.name} {software.version}", outcome, time.monotonic() - began)
             began = time.monotonic()

@@ -170,7 +170,7 @@ class Life:
         self._become(self._software)
         self._service.do("start")
         self._alive()
-        return f"refused by the software: {self._older.refuses}"
+        return f"refused by {self._older.refused_by}: {self._older.refuses}"
 
     def upgrade(self) -> str:
         """Up again, with the data still there."""

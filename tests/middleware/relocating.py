@@ -1,6 +1,7 @@
-"""A program of an older Debian, made movable: with its libraries beside it, which it finds by its own place.
+"""A program of another Debian, made movable: with its libraries beside it, which it finds by its own place.
 
-Its libc stays the machine's, which is newer: a program runs on every later one.
+Of an older suite the libc stays the machine's, which is newer: a program runs on every later one. Of a newer suite
+the libc and its loader come along, and what stands in the program's place calls them.
 """
 
 import os
@@ -42,7 +43,35 @@ def relocated(tree: SuiteTree, programs: Mapping[str, str], cache: Path | None =
     return files
 
 
-def _libraries(tool: Path, tree: SuiteTree, program: Path) -> list[tuple[str, Path]]:
+_WRAPPER = """\
+#!/bin/bash
+here=$(readlink -f -- "${BASH_SOURCE[0]}")
+top=${here%/bin/*}
+name=${0##*/}
+exec "$top/lib/private/LOADER" --library-path "$top/lib/private" --argv0 "$top/bin/$name" "$top/libexec/$name" "$@"
+"""
+
+
+def with_own_loader(
+    tree: SuiteTree, programs: Mapping[str, str], cache: Path | None = None
+) -> dict[str, tuple[bytes, int]]:
+    """The same for a suite that is newer than the machine: programs in bin/ that call their own loader."""
+    tool = _patchelf(cache or cache_folder())
+    files: dict[str, tuple[bytes, int]] = {}
+    loader = next(tree.path(f"usr/lib/{platform.machine()}-linux-gnu").glob("ld-linux-*.so.*"))
+    files[f"lib/private/{loader.name}"] = (loader.read_bytes(), 0o755)
+    for place, path in programs.items():
+        program = tree.path(path)
+        files[place] = (_WRAPPER.replace("LOADER", loader.name).encode(), 0o755)
+        files[f"libexec/{Path(place).name}"] = (program.read_bytes(), 0o755)
+        found = _libraries(tool, tree, program, but=(loader.name,))
+        files |= {f"lib/private/{name}": (library.read_bytes(), 0o644) for name, library in found}
+    return files
+
+
+def _libraries(
+    tool: Path, tree: SuiteTree, program: Path, but: tuple[str, ...] = _OF_THE_MACHINE
+) -> list[tuple[str, Path]]:
     """Everything that it loads, by the names that it asks for."""
     folders = [tree.path(f"{name}/{platform.machine()}-linux-gnu") for name in ("lib", "usr/lib")]
     found: dict[str, Path] = {}
@@ -50,7 +79,7 @@ def _libraries(tool: Path, tree: SuiteTree, program: Path) -> list[tuple[str, Pa
     while waiting:
         said = subprocess.run([tool, "--print-needed", waiting.pop()], capture_output=True, text=True, check=True)
         for name in said.stdout.split():
-            if name.startswith(_OF_THE_MACHINE) or name in found:
+            if name.startswith(but) or name in found:
                 continue
             library = next((folder / name for folder in folders if (folder / name).exists()), None)
             if library is None:

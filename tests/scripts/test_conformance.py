@@ -210,9 +210,7 @@ def test_a_killed_call_is_repeated_and_reaches_its_state(kind: str, folder: Path
     assert [] == list((service.prefix / "services").iterdir())
 
 
-def _kill_without_removal(
-    kind: str, folder: Path, life: tuple[tuple[str, str], ...], chance: random.Random
-) -> None:
+def _kill_without_removal(kind: str, folder: Path, life: tuple[tuple[str, str], ...], chance: random.Random) -> None:
     """On a host of its own each time, since there is no way back."""
     for number, (verb, state) in enumerate(life):
         for turn in range(3):

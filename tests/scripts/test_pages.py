@@ -10,7 +10,7 @@ from desired_state.contract import KindMeta
 from tests.middleware.tested_page import PAGE as TESTED
 from tests.middleware.tested_page import sections
 from tests.scripts.calling import KINDS, Service
-from tests.scripts.kinds.case import case_of, has_case, has_software
+from tests.scripts.kinds.case import case_of, has_software
 from tests.scripts.parameter_table import page_of, with_table
 from tests.scripts.test_conformance import meta_of
 
@@ -59,7 +59,7 @@ def test_the_run_on_real_software_is_told(kind: str) -> None:
     assert software == head.removeprefix("|  | ").removesuffix(" |").split(" | ")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if has_case(kind)])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if has_software(kind)])
 def test_worked_entries_are_configured_as_they_stand(kind: str, folder: Path) -> None:
     """The real program takes what the page shows: its own judgement of options and files included."""
     case = case_of(kind)

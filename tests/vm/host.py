@@ -3,8 +3,9 @@
 import subprocess
 from collections.abc import Mapping
 
+from tests.vm.console import Done
 from tests.vm.lab import Lab
-from tests.vm.machine import Done, Machine
+from tests.vm.machine import Machine
 from tests.vm.site import Site
 
 PREFIX = "/opt/towline"
@@ -55,6 +56,12 @@ class Host:
         return self.machine.run(
             "bash", script, *arguments, "--prefix", self.prefix, accept=accept, text=text, timeout_s=timeout_s
         )
+
+    def typed(self, text: str, *arguments: str, accept: tuple[int, ...] | None = (0,)) -> Done:
+        """`agentctl.sh` at a terminal, where somebody types this text when asked."""
+        script = f"{self.prefix}/agent/current/ctl/agentctl.sh"
+        line = " ".join(("bash", script, *arguments, "--prefix", self.prefix))
+        return self.machine.run("script", "-qefc", line, "/dev/null", text=text, accept=accept, timeout_s=240)
 
     def puller(self, *arguments: str, accept: tuple[int, ...] | None = (0,)) -> Done:
         """`towline-puller` of the release that runs."""

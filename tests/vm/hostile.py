@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-PROOF = "/root/it-ran"
+PROOF = "/srv/it-ran"
 """What every hostile program here makes, if it is ever run."""
 SCRIPT = f"#!/bin/bash\ntouch {PROOF}\n".encode()
 

@@ -17,13 +17,14 @@ from tests.end_to_end.demo.commands import command, own_environment
 from tests.middleware import Package
 from tests.servers.certificates import PrivateCa
 from tests.servers.process import ServerProcess
+from tests.vm.console import WentWrong
 from tests.vm.lab import Lab
-from tests.vm.machine import Machine, WentWrong
+from tests.vm.machine import Machine
 from tests.vm.waiting import until
 
 NAME = "towline.test"
 PORT = 8470
-CA_ON_HOSTS = "/root/authority.pem"
+CA_ON_HOSTS = "/srv/authority.pem"
 
 
 class Site:

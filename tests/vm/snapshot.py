@@ -4,7 +4,7 @@ from tests.vm.machine import Machine
 
 _LEFT_OUT = (
     *("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log/journal", "/var/lib/systemd", "/var/lib/private"),
-    *("/root/.cache", "/root/agentctl.sh"),
+    "/srv/agentctl.sh",
 )
 """What any boot, any command and the journal change by themselves, and the script that the tests keep beside."""
 

@@ -13,7 +13,7 @@ from tests.vm.host import UNIT, Host
 from tests.vm.lab import Lab
 from tests.vm.waiting import until
 
-TICKET = "/root/ticket.tar.gz"
+TICKET = "/srv/ticket.tar.gz"
 
 
 @pytest.fixture(scope="module")

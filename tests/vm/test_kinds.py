@@ -9,12 +9,12 @@ from desired_state.answer import read_answer
 from desired_state.contract import Verb
 from tests.middleware import Package
 from tests.scripts.calling import KINDS, SCRIPTS, Said
-from tests.scripts.kinds.case import Case, case_of, has_case
+from tests.scripts.kinds.case import Case, case_of, has_software
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 
 PORT = 18080
-REAL = [kind for kind in KINDS if has_case(kind)]
+REAL = [kind for kind in KINDS if has_software(kind)]
 WITH_PROCESS = [kind for kind in REAL if case_of(kind).process]
 
 

@@ -23,10 +23,9 @@ CRASHES = 'raise RuntimeError("this release is broken")'
 HANGS = "import time; time.sleep(100000)"
 CANNOT_REACH = 'import os; os.environ["https_proxy"] = "http://127.0.0.1:9"'
 BREAKS_THE_SCHEMA = """
-import sqlite3
-_forward = "ALTER TABLE record RENAME TO record_of_the_next; CREATE TABLE odd (x TEXT);"
-_back = "DROP TABLE odd; ALTER TABLE record_of_the_next RENAME TO record;"
-MIGRATIONS = (*MIGRATIONS, Migration(forward=_forward, back=_back))
+there = "ALTER TABLE record RENAME TO record_of_the_next; CREATE TABLE odd (x TEXT);"
+and_back = "DROP TABLE odd; ALTER TABLE record_of_the_next RENAME TO record;"
+MIGRATIONS = (*MIGRATIONS, Migration(forward=there, back=and_back))
 migrate.__defaults__ = (MIGRATIONS,)
 """
 
@@ -65,8 +64,8 @@ def _brought(host: Host) -> None:
     host.paste()
     host.until_converged()
     host.heal_often()
-    host.machine.write("/root/before", "\n".join(f"{name}={pid}" for name, pid in host.services().items()))
-    host.machine.write("/root/release", host.release())
+    host.machine.write("/srv/before", "\n".join(f"{name}={pid}" for name, pid in host.services().items()))
+    host.machine.write("/srv/release", host.release())
 
 
 def _until_undone(host: Host) -> None:
@@ -82,7 +81,7 @@ def _until_undone(host: Host) -> None:
 
 
 def _is_new(host: Host) -> bool:
-    return host.alive()["version"] == BROKEN[host.name][0]
+    return host.alive().get("version") == BROKEN[host.name][0]
 
 
 @pytest.fixture(params=sorted(BROKEN))
@@ -93,7 +92,7 @@ def host(undone: dict[str, Host], request: pytest.FixtureRequest) -> Host:
 
 def test_the_old_agent_is_back_by_itself(host: Host) -> None:
     """The release of before runs and serves, and nothing is on trial."""
-    assert host.machine.read("/root/release") == host.release()
+    assert host.machine.read("/srv/release") == host.release()
     assert host.serves()
     assert not host.machine.exists(f"{host.prefix}/agent/trial")
 
@@ -101,7 +100,7 @@ def test_the_old_agent_is_back_by_itself(host: Host) -> None:
 def test_the_services_never_noticed(host: Host) -> None:
     """Every service has the process that it had before."""
     now = "\n".join(f"{name}={pid}" for name, pid in host.services().items())
-    assert host.machine.read("/root/before") == now
+    assert host.machine.read("/srv/before") == now
 
 
 def test_it_is_reported_with_its_reason(host: Host, measured: Callable[[str], None]) -> None:
@@ -116,9 +115,9 @@ def test_it_is_reported_with_its_reason(host: Host, measured: Callable[[str], No
 def test_the_bad_release_is_not_tried_again(host: Host) -> None:
     """Asked to try again now, the host refuses the release without running it."""
     host.site.until_standing(host.name, "failed", limit_s=90)
-    before = host.alive()["pid"]
+    before = host.alive().get("pid")
     host.puller("once", accept=None)
-    assert (before, host.machine.read("/root/release")) == (host.alive()["pid"], host.release())
+    assert (before, host.machine.read("/srv/release")) == (host.alive().get("pid"), host.release())
     assert not host.machine.exists(f"{host.prefix}/agent/trial")
 
 
@@ -133,4 +132,4 @@ def test_a_good_release_after_it_is_taken(host: Host) -> None:
     old = shop.agent_package(agent_archive())
     host.site.declare(None, **{f"agent-{host.name}": _entry(old, host.name)})
     host.until_converged()
-    assert host.machine.read("/root/release") == host.release()
+    assert host.machine.read("/srv/release") == host.release()

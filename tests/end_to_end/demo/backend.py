@@ -38,13 +38,13 @@ class Backend:
         serve = [*command("towline"), "--config", str(self._config), "serve"]
         processes.start("backend", serve, environment=own_environment(self.folder), cwd=self.folder)
 
-    def run(self, *arguments: str, accept: tuple[int, ...] = (0,), cwd: Path | None = None) -> str:
-        """Runs `towline` with these arguments; what it printed."""
+    def run(self, *arguments: str, accept: tuple[int, ...] = (0,), cwd: Path | None = None, given: str = "") -> str:
+        """Runs `towline` with these arguments, and what is given on its standard input; what it printed."""
         done = subprocess.run(
             [*command("towline"), "--config", str(self._config), *arguments],
             env=own_environment(self.folder),
             cwd=cwd or self.folder,
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             check=False,

@@ -20,6 +20,10 @@ class Software(Struct, frozen=True, kw_only=True):
     """Not the real program: an archive with upstream's layout."""
     refuses: str = ""
     """What this one says of the data that the next newer one has left; empty where it takes it."""
+    refused_by: str = "the software"
+    """Who says that."""
+    first: bool = False
+    """The one before it is another program: nothing comes up from there."""
 
 
 class Real(Struct, frozen=True, kw_only=True):
