@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from desired_state.contract import KindMeta
-from tests.scripts.calling import KINDS, SCRIPTS, Service, free_port, running_below, tree
-from tests.scripts.hostile import hostile_values
+from puller.kinds.hostile import hostile_values
+from puller.kinds.traces import running_below, tree
+from tests.scripts.calling import KINDS, SCRIPTS, Service, free_port
 from tests.scripts.kinds.case import case_of
 
 HOSTS_OWN = {"metrics"}
