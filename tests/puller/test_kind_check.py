@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from desired_state.script_form import BANS
 from puller.cli import main
 from puller.kinds import examination
 from puller.kinds.examination import CHECKS, Finding, examine
@@ -57,7 +58,7 @@ LIFE = tuple(check.name for check in CHECKS if check.name not in ("name", "shape
 BROKEN_LIFE = [
     ("empty host", 'look() { mkdir -p "$service_dir"; answer absent; }', "check_status made"),
     ("empty host", "look() { answer stopped; }", "should end with 5"),
-    ("version", "supported_version() { :; }", "should be refused with 6"),
+    ("version", "supported_version() { :; }; version_fits() { :; }", "should be refused with 6"),
     (
         "install twice",
         "install() { install_program server --version; CHANGED=1; }",
@@ -69,7 +70,7 @@ BROKEN_LIFE = [
         "check_status says",
     ),
     ("start twice", "healthy() { REASON='is never well' && return 1; }", "is never well"),
-    ("looking", 'discover() { touch "$run/discovered"; }', "changed run/discovered"),
+    ("looking", 'discover() { touch "$run/discovered"; }', "run/discovered"),
     ("looking", 'healthy() { fact port "$RANDOM"; }', "says one thing and then another: port"),
     ("restart", "restart() { CHANGED=1; }", "the process is the one from before"),
     ("reload", "reload() { stop; start; }", "the process is not the one from before"),
@@ -133,11 +134,13 @@ def test_a_script_that_towline_ships_in_another_form_is_told(tmp_path: Path, mon
 def test_each_check_is_a_line_and_the_last_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 1 with a fault, its lines below it with what to do."""
     monkeypatch.setattr(examination, "CHECKS", tuple(check for check in CHECKS if check.name in ("name", "bans")))
-    said = run(script(tmp_path, added="pkill hello"))
+    file = script(tmp_path, added="pkill hello")
+    line = file.read_text().splitlines().index("pkill hello") + 1
+    said = run(file)
     assert 1 == said.exit_code
     assert [
         "ok       name: kind hello",
-        "fault    bans: line 91: killing by name: call signal or end_process: the process is known by its identity",
+        f"fault    bans: line {line}: killing by name: {BANS['killing by name'].instead}",
         "         to do: do as the lines say",
         "2 checks: 1 with faults, 0 left out",
     ] == said.stdout.splitlines()
