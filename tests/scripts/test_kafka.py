@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from puller.kinds.traces import tree
 from tests.middleware import java_runtime_archive
-from tests.scripts.calling import Service, eventually, free_port, tree
+from tests.scripts.calling import Service, eventually, free_port
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.kafka import JAVA, RECORDS, consume, packages, produce
 
