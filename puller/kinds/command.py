@@ -40,6 +40,7 @@ def check(file: Path, *, version: str, packages: _Pairs, parameters: _Pairs, sec
     of a service too. Services get free ports; nothing is left in the end.
     """
     from puller.kinds.given import Given  # noqa: PLC0415
+    from puller.ports import Stalled, Unavailable  # noqa: PLC0415
 
     given = Given(
         file=file,
@@ -50,7 +51,10 @@ def check(file: Path, *, version: str, packages: _Pairs, parameters: _Pairs, sec
     )
     _usable(given)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was tried is taken away then, too
-    found = asyncio.run(_examined(given))
+    try:
+        found = asyncio.run(_examined(given))
+    except (Stalled, Unavailable) as error:
+        raise click.ClickException(str(error)) from error
     faults = sum(finding.outcome == "fault" for finding in found)
     left_out = sum(finding.outcome == "left out" for finding in found)
     click.echo(f"{len(found)} checks: {faults} with faults, {left_out} left out")

@@ -88,15 +88,9 @@ def _values(known: KindMeta, canary: Path) -> list[tuple[Parameter, str]]:
 
 
 async def _configured(host: Scratch, parameter: Parameter, value: str) -> Answer:
-    if parameter.type != "secret":
-        return await host.call(Verb.CONFIGURE, parameters={**host.parameters, parameter.name: value})
-    file = host.secrets[parameter.name]
-    before = file.read_bytes()
-    file.write_bytes(value.encode())
-    try:
-        return await host.call(Verb.CONFIGURE)
-    finally:
-        file.write_bytes(before)
+    if parameter.type == "secret":
+        return await host.call(Verb.CONFIGURE, secret={parameter.name: value.encode()})
+    return await host.call(Verb.CONFIGURE, parameters={**host.parameters, parameter.name: value})
 
 
 def _recorded(host: Scratch, parameter: Parameter, value: str, where: str) -> None:

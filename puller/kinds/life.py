@@ -61,8 +61,8 @@ async def secrecy(scratch: Scratch) -> str:
         raise LeftOut("the kind has no secrets")
     identity = identity_of(await _look(scratch, "running"))
     places: set[str] = set()
-    for name, file in scratch.secrets.items():
-        secret = file.read_bytes().strip()
+    for name, value in scratch.secrets.items():
+        secret = value.strip()
         printed = next((output.verb for output in scratch.outputs if secret in output.data), None)
         if printed:
             raise Fault(f"{printed} printed the secret {name}")

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from desired_state.answer import Answer, read_answer
 from desired_state.contract import READING, KindMeta, Verb
+from desired_state.document import Service
 from desired_state.names import ParameterName
 from desired_state.shipped import SCRIPT_FOLDERS
 from puller.calls.environment import environment
@@ -22,9 +23,11 @@ from puller.calls.runner import ScriptRunner
 from puller.kinds.given import SERVICE, Given
 from puller.kinds.traces import running_below
 from puller.ports import Call, Ended, Stalled
+from puller.secret_folder import SecretFolder
 
 META_TIMEOUT_S = 10
 OTHER_VERB_S = 60
+NONE_OTHER: Mapping[ParameterName, bytes] = {}
 
 
 class Fault(Exception):
@@ -78,17 +81,11 @@ class Scratch:
         return {**self.given.parameters, **{name: str(_free_port()) for name in wanted}}
 
     @cached_property
-    def secrets(self) -> dict[ParameterName, Path]:
-        """The file of each secret of the kind: a copy of what was given, else one of something made up."""
-        files = {}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for parameter in self.known.parameters:
-            if parameter.type == "secret":
-                given = self.given.secrets.get(parameter.name)
-                files[parameter.name] = path = self.folder / f"secret-{parameter.name}"
-                path.touch(mode=0o600)
-                path.write_bytes(given.read_bytes() if given else secrets.token_hex(12).encode())
-        return files
+    def secrets(self) -> dict[ParameterName, bytes]:
+        """Each secret of the kind: what was given, else something made up."""
+        given = {name: path.read_bytes() for name, path in self.given.secrets.items()}
+        wanted = [parameter.name for parameter in self.known.parameters if parameter.type == "secret"]
+        return {name: given.get(name) or secrets.token_hex(12).encode() for name in wanted}
 
     @property
     def lacking(self) -> str:
@@ -114,29 +111,43 @@ class Scratch:
         return await self._runner.ask(call)
 
     async def call(
-        self, verb: Verb, *, parameters: Mapping[ParameterName, str] | None = None, version: str = ""
+        self,
+        verb: Verb,
+        *,
+        parameters: Mapping[ParameterName, str] | None = None,
+        secret: Mapping[ParameterName, bytes] = NONE_OTHER,
+        version: str = "",
     ) -> Answer:
-        """One call as the agent makes it. Raises Fault where its answer cannot be believed."""
+        """One call as the agent makes it, with other values where they are given. Raises Fault where its answer cannot
+        be believed."""
         declared = self.known.verbs.get(verb)
         timeout_s = declared.timeout_s if declared else OTHER_VERB_S
-        service = self.given.service(
-            version or self.given.version, self.parameters if parameters is None else parameters
-        )
+        given = self.parameters if parameters is None else parameters
+        service = self.given.service(version or self.given.version, given)
         call = self._call(verb, {}, timeout_s)
-        given = environment(
+        opened = SecretFolder(self.prefix)
+        values = {} if verb in READING else {**self.secrets, **secret}  # a look gets none
+        try:
+            call.environment.update(
+                self._environment(service, call, opened.lay_out(call.step, values) if values else {})
+            )
+            ended = await (self._runner.ask(call) if verb in READING else self._runner.run(call))
+        finally:
+            opened.remove(call.step)
+        self.outputs.append(Output(verb=verb, data=ended.stdout + ended.stderr))
+        return _believed(call, ended)
+
+    def _environment(self, service: Service, call: Call, opened: Mapping[ParameterName, Path]) -> dict[str, str]:
+        return environment(
             service,
             self.known,
             prefix=self.prefix,
             home=call.folder,
             step=call.step,
-            timeout_s=timeout_s,
+            timeout_s=call.timeout_s,
             packages={role: path.absolute() for role, path in self.given.packages.items()},
-            secrets={} if verb in READING else self.secrets,
+            secrets=opened,
         )
-        call.environment.update(given)
-        ended = await (self._runner.ask(call) if verb in READING else self._runner.run(call))
-        self.outputs.append(Output(verb=verb, data=ended.stdout + ended.stderr))
-        return _believed(call, ended)
 
     def _call(self, verb: Verb, given: dict[str, str], timeout_s: int) -> Call:
         self._calls += 1

@@ -49,6 +49,10 @@ def _missing() -> list[str]:
         missing.append("cgroup2 is not mounted")
     for what, command in (
         ("network namespaces", ["unshare", "--net", "true"]),
+        (
+            "root file system that is a mount (a bare chroot is none)",
+            ["unshare", "--mount", "--propagation=private", "true"],
+        ),
         ("loop devices", ["losetup", "--find"]),
         ("overlayfs", ["grep", "-qw", "overlay", "/proc/filesystems"]),
         ("ext4", ["grep", "-qw", "ext4", "/proc/filesystems"]),
