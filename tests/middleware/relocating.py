@@ -45,8 +45,7 @@ def relocated(tree: SuiteTree, programs: Mapping[str, str], cache: Path | None =
 
 _WRAPPER = """\
 #!/bin/bash
-here=$(readlink -f -- "${BASH_SOURCE[0]}")
-top=${here%/bin/*}
+top=${BASH_SOURCE[0]%/bin/*}
 name=${0##*/}
 exec "$top/lib/private/LOADER" --library-path "$top/lib/private" --argv0 "$top/bin/$name" "$top/libexec/$name" "$@"
 """
