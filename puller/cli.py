@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from puller.kinds.command import command as kind
+
 if TYPE_CHECKING:
     from puller.paths import Paths
 
@@ -214,6 +216,9 @@ def enroll(paths: "Paths", /, **options: Any) -> None:
     from puller.commands import enrol_host  # noqa: PLC0415
 
     click.echo(_guarded(lambda: enrol_host(paths, **options)))
+
+
+main.add_command(kind)
 
 
 def _print_status(paths: "Paths", *, as_json: bool) -> NoReturn:

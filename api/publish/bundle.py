@@ -19,11 +19,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-import desired_state
 from api.errors import Misconfigured
 from desired_state.contract import BundleIndex, KindMeta
 from desired_state.document import Artifact
+from desired_state.meta_problems import meta_problems
 from desired_state.names import Kind, digest_of
+from desired_state.shipped import SCRIPT_FOLDERS
 
 INDEX = "kinds.json"
 MAX_BYTES = 16 << 20
@@ -56,12 +57,10 @@ class BadScript(Exception):
 
 def shipped_folder() -> Path:
     """Where the scripts that come with towline lie: inside the installed wheel, or in the checkout."""
-    installed = Path(desired_state.__file__).parent / "_scripts"
-    checkout = Path(desired_state.__file__).parent.parent / "scripts"
-    for folder in (installed, checkout):
+    for folder in map(Path, SCRIPT_FOLDERS):
         if (folder / "common.sh").is_file():
             return folder
-    raise Misconfigured(f"the service scripts are missing: neither {installed} nor {checkout} holds a common.sh")
+    raise Misconfigured(f"the service scripts are missing: none of {', '.join(SCRIPT_FOLDERS)} holds a common.sh")
 
 
 def read_scripts(folder: Path) -> dict[str, bytes]:
@@ -133,14 +132,9 @@ def _read_meta(folder: Path, kind: str, path: str) -> KindMeta:
         meta = msgspec.json.decode(output, type=KindMeta)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadScript(path, f"what it prints for `meta` does not fit the contract: {error}") from error
-    if meta.kind != kind:
-        raise BadScript(path, f"says it is for the kind {meta.kind}; a script is named after its kind")
-    missing = sorted(meta.required_verbs - {*meta.verbs, "meta"})
-    if missing:
-        raise BadScript(path, f"lacks the required verbs {', '.join(missing)}")
-    nowhere = sorted({page.port for page in meta.metrics} - {parameter.name for parameter in meta.parameters})
-    if nowhere:
-        raise BadScript(path, f"names ports of metrics that are no parameters: {', '.join(nowhere)}")
+    problems = meta_problems(meta, kind)
+    if problems:
+        raise BadScript(path, "; ".join(problems))
     return meta
 
 

@@ -17,13 +17,13 @@ import pytest
 
 from api.services.join_command import Way, pasted
 from desired_state.joined_script import joined
+from puller.kinds.traces import tree
 from tests.agent import archives
 from tests.agent.parts import SCRIPTS, Told, environment, run
 from tests.agent.prefix import PULLER, archive, boot_id, end_processes
 from tests.agent.tokens import SECRET, token
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.http_server import Exchange, HttpServer, serving
-from tests.scripts.calling import tree
 
 FILES = {path.relative_to(SCRIPTS).as_posix(): path.read_bytes() for path in SCRIPTS.rglob("*.sh")}
 SHORT = (b"SERVING_WAIT_S=90", b"SERVING_WAIT_S=4")

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from puller.kinds.traces import tree
 from tests.agent.parts import Told, call, environment, path_without, run
 from tests.agent.tokens import token
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.http_server import Exchange, HttpServer, serving
-from tests.scripts.calling import tree
 
 NEEDED = {"agent_digest": "sha256:" + "a" * 64, "agent_size": 1000}
 

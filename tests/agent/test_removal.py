@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from puller.kinds.traces import tree
 from tests.agent.prefix import CONTROL, Prefix, archive, digest_of, lives, scratch
 from tests.agent.test_cron import CRONTAB, OTHERS
-from tests.scripts.calling import eventually, tree
+from tests.scripts.calling import eventually
 
 
 @pytest.fixture

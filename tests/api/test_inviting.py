@@ -12,9 +12,9 @@ from api.services.join_command import Way, by_hand, pasted, way_problems
 from desired_state.enrolment import JoinToken
 from desired_state.joined_script import joined
 from desired_state.names import digest_of
+from puller.kinds.hostile import hostile_values
 from tests.api.agents import ARCHIVE, WITH_AGENT, declared, hex_of, package, stored, told, with_agentctl
 from tests.api.house import House
-from tests.scripts.hostile import hostile_values
 
 SCRIPT = joined("agentctl.sh", WITH_AGENT)
 HEX = hex_of(digest_of(SCRIPT))

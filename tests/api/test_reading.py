@@ -36,7 +36,7 @@ def test_every_problem_is_told_with_its_pointer() -> None:
     host = "is not a host name: lower-case letters, digits and hyphens, dots between labels"
     assert _refusal(body) == [
         ("/service", f'"Not A Name" {service}'),
-        ("/colour", f"there is no such field; known here: {known}, service, state, version"),
+        ("/colour", f"there is no such field; known here: {known}, secrets, service, state, version"),
         ("/state", '"runing" is not one of running, stopped, absent, adopted'),
         ("/placement/hosts/1", f'"Bad Host" {host}'),
         ("/placement/label", "there is no such field; known here: all, hosts, labels"),

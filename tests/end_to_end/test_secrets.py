@@ -192,10 +192,12 @@ def test_a_canary_is_where_the_software_needs_it_and_nowhere_else(
         assert everywhere(world, machine, sql_server, database_url, first) == {own_file}
 
         pid = machine.pid("cache")
+        world.processes.stop(machine.agent)  # what it has not done yet can be planned
         assert world.backend.run("secret", "set", "redis-main", given=second) == "redis-main v2\n"
         plan = world.backend.run("plan", str(world.catalogue.tree), accept=(2,))
         assert "interrupts: cache (restart): secret password: version 1 -> 2" in plan
         world.publish()
+        machine.start(world.processes)
         world.until("the new password counts", lambda: None if redis_ask(port, "AUTH", second) == "OK" else "not yet")
         world.until_standing("db-1", "converged")
         assert (True, True) == (redis_ask(port, "AUTH", first) != "OK", machine.pid("cache") != pid)

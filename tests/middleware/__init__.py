@@ -1,4 +1,4 @@
-"""Real middleware for tests and the demo, as archives in upstream's layout: of wheels, Debian's suites, Maven's jars."""
+"""Real middleware for tests and demo, as archives in upstream's layout: of wheels, Debian's suites, Maven's jars."""
 
 from tests.middleware.archives import Package, Unavailable
 from tests.middleware.debian import (

@@ -100,7 +100,7 @@ def _must_say(files: Mapping[str, tuple[bytes, int]], program: str, version: str
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
                 path.chmod(mode)
-        command = [Path(scratch) / program, "--no-defaults", "--version"]
+        command = [str(Path(scratch) / program), "--no-defaults", "--version"]
         said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     found = re.search(r"Ver ([0-9]+\.[0-9]+\.[0-9]+)", said.stdout + said.stderr)
     if found is None or found[1] != version:

@@ -7,13 +7,13 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 from msgspec import Struct
 
 from desired_state.answer import read_answer
 from desired_state.contract import Verb
+from puller.kinds.traces import running_below
 from tests.middleware import Package
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -195,21 +195,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def tree(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """All that is in a folder: mode, time of change, and digest or target, by path."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        about = path.lstat()
-        if path.is_symlink():
-            content = str(path.readlink())
-        elif path.is_file():
-            content = sha256(path.read_bytes()).hexdigest()
-        else:
-            content = ""
-        found[str(path.relative_to(folder))] = (about.st_mode, about.st_mtime_ns, content)
-    return found
-
-
 def eventually(seconds: float, question: Callable[[], bool]) -> bool:
     """Asks until the answer is yes or the time is over."""
     until = time.monotonic() + seconds
@@ -225,17 +210,3 @@ def end_processes(folder: Path) -> None:
     for pid in running_below(folder):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def running_below(folder: Path) -> list[int]:
-    """Processes whose working directory lies below the folder, or whose command line names it."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            where = f"{process.joinpath('cwd').readlink()}/"
-            command = process.joinpath("cmdline").read_bytes()
-            if int(process.name) != os.getpid() and (
-                where.startswith(f"{folder}/") or f"{folder}/".encode() in command
-            ):
-                found.append(int(process.name))
-    return found

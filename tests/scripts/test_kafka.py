@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from puller.kinds.traces import tree
 from tests.middleware import java_runtime_archive
-from tests.scripts.calling import Service, eventually, free_port, tree
+from tests.scripts.calling import Service, eventually, free_port
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.kafka import JAVA, RECORDS, consume, packages, produce
 
@@ -132,7 +133,7 @@ def test_half_a_format_is_done_again(folder: Path) -> None:
 
 
 def test_the_metadata_is_raised_only_when_the_document_says_so(folder: Path) -> None:
-    """An upgrade leaves the way back open; raised by the parameter, the older Kafka refuses it and the newer goes on."""
+    """An upgrade leaves the way back open; raised by the parameter, the older Kafka refuses and the newer goes on."""
     service = kafka(folder, version="3.9.1", metadata_version="")
     service.do("install", "configure", "start")
     produce(service, "kept", *RECORDS)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from puller.kinds.traces import tree
 from tests.middleware import Package, mariadb_archive, mysql_archive
-from tests.scripts.calling import Service, eventually, free_port, tree
+from tests.scripts.calling import Service, eventually, free_port
 from tests.scripts.kinds.mysql import SECRETS, ask
 
 ARCHIVES = {"10.11.19": mariadb_archive, "9.7.4": mysql_archive}

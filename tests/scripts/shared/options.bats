@@ -36,3 +36,12 @@ program() { REPLY=$BATS_TEST_TMPDIR/program; }
   [ "${#LAUNCH_COMMAND[@]}" -eq 3 ]
   [ "${LAUNCH_COMMAND[2]}" = '--d=$(id)' ]
 }
+
+@test "more lines of a settings file: name = value, and none that the script sets, in no spelling" {
+  PARAM[text]=$'max_x = 1\n\n# why\nflag\nother-name=a b'
+  settings_fit text 'data_dir port' '^nope_'
+  [ "${#PROBLEMS[@]}" -eq 0 ]
+  PARAM[text]=$'data-dir=/\nloose_port = 1\ndata_d=/\nskip-nope_x\n[section]\n!include /etc/x\nA = 1'
+  settings_fit text 'data_dir port' '^nope_'
+  [ "${#PROBLEMS[@]}" -eq 7 ]
+}

@@ -1,0 +1,1 @@
+"""The first files of a kind of one's own."""
