@@ -9,8 +9,7 @@ run() {
   [[ $behaviour != crash ]] || { echo "ImportError: no module named towline ($id)" >&2 && exit 1; }
   mkdir -p "$prefix/state" "$prefix/run"
   exec 9<>"$prefix/state/lock"
-  for try in 1 2 3 4 5; do flock -n 9 && break || sleep 0.05; done
-  flock -n 9 || exit 0
+  flock -w 0.25 9 || exit 0
   : >"$prefix/state/lock"
   echo $$ >&9
   echo "$id" >>"$prefix/state/starts"

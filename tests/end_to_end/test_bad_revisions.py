@@ -7,7 +7,8 @@ from tests.end_to_end import databases
 from tests.end_to_end.demo.machine import Machine
 from tests.end_to_end.demo.wire import free_ports, redis_ask
 from tests.end_to_end.world import World, only
-from tests.middleware.packages import Package, site_archive
+from tests.middleware.archives import Package
+from tests.middleware.packages import site_archive
 
 
 def good_host(world: World, port: int) -> Machine:

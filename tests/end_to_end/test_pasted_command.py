@@ -12,7 +12,7 @@ from desired_state.names import digest_of
 from tests.end_to_end.demo.processes import end, kept_processes
 from tests.end_to_end.demo.wire import free_ports, redis_ask
 from tests.end_to_end.world import World
-from tests.middleware.packages import Package
+from tests.middleware.archives import Package
 from tests.servers.agent_archive import agent_archive, variant
 
 pytestmark = pytest.mark.xdist_group("agent-archive")

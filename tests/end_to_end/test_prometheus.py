@@ -95,7 +95,7 @@ def report_from(backend: Running, port: int) -> str:
         await fleet.roll_out(paper, now)
         status = replace(paper.status(now), address="127.0.0.1")
         await fleet.ingest(paper.report(now, status), seen_at=now)
-        scopes = ["metrics:read"]
+        scopes = ("metrics:read",)
         made = await tokens.create(engine, COMMAND, name="prometheus", role=Role.VIEWER, scopes=scopes, now=now)
         return made.secret
 

@@ -72,7 +72,9 @@ class PaperFleet:
                     changed=msgspec.json.encode(changed),
                 )
             )
-            number = int(result.inserted_primary_key[0])
+            key = result.inserted_primary_key
+            assert key is not None
+            number = int(key[0])
             if refused:
                 return number
             for entry in entries:

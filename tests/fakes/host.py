@@ -2,12 +2,13 @@
 
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from desired_state.change import Change
+from desired_state.change import Change, Intent
 from desired_state.contract import Effect, Verb
-from desired_state.document import Document, Service
+from desired_state.document import Document, Mode, Service
 from desired_state.names import digest_of
 from desired_state.observed import Identity, Observation
 from desired_state.outcome import Evidence, conditions, health_of, service_statuses, sync_of
@@ -16,6 +17,8 @@ from desired_state.plan import make_plan
 from desired_state.record import Recorded
 from desired_state.report import Report, Run, Status, StepResult
 from tests.fakes.kinds import KINDS
+
+Trigger = Literal["schedule", "start", "exit", "document", "request", "retry"]
 
 
 class PaperHost:
@@ -53,7 +56,7 @@ class PaperHost:
         """Something was done to a service behind towline's back."""
         self.seen[service] = replace(self.seen[service], **fields)
 
-    def status(self, now: datetime, *, mode: str = "enforce", **evidence: object) -> Status:
+    def status(self, now: datetime, *, mode: Mode = "enforce", **evidence: Any) -> Status:
         """What it says of itself, by the functions that real hosts use."""
         plan = make_plan(self.document, self.record, self.seen, KINDS) if self.document else None
         known = Evidence(
@@ -84,7 +87,7 @@ class PaperHost:
             source="http",
         )
 
-    def report(self, at: datetime, status: Status, *steps: StepResult, trigger: str = "schedule") -> Report:
+    def report(self, at: datetime, status: Status, *steps: StepResult, trigger: Trigger = "schedule") -> Report:
         """The next report, with a run when there are steps."""
         self.seq += 1
         run = Run(
@@ -105,10 +108,10 @@ class PaperHost:
         )
 
 
-def step(service: str, verb: Verb, *reasons: str, repair: bool = False, **fields: object) -> StepResult:
+def step(service: str, verb: Verb, *reasons: str, repair: bool = False, **fields: Any) -> StepResult:
     """One step that was done."""
-    intent = "corrective" if repair else "intended"
-    given = {"outcome": "done", "exit_code": 0, "changed": True, "duration_ms": 240, **fields}
+    intent: Intent = "corrective" if repair else "intended"
+    given: dict[str, Any] = {"outcome": "done", "exit_code": 0, "changed": True, "duration_ms": 240, **fields}
     identity = digest_of(f"{service}{verb}{reasons}".encode())
     return StepResult(id=identity, service=service, verb=verb, intent=intent, reasons=reasons, **given)
 

@@ -2,7 +2,9 @@
 
 from desired_state.contract import Effect, KindMeta, PackageRole, Parameter, Verb, VerbMeta
 
-_VERBS = {verb: VerbMeta(timeout_s=60) for verb in Verb if verb not in (Verb.META, Verb.MONITOR_TRACE)}
+_VERBS: dict[Verb, VerbMeta] = {
+    verb: VerbMeta(timeout_s=60) for verb in Verb if verb not in (Verb.META, Verb.MONITOR_TRACE)
+}
 
 
 def _kind(kind: str, role: str, *parameters: Parameter, holds_data: bool = False) -> KindMeta:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.middleware.packages import Package
+from tests.middleware.archives import Package
 
 from . import catalogue
 

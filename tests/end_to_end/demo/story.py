@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tests.middleware.archives import Package
 from tests.middleware.packages import (
-    Package,
     java_app_archive,
     java_runtime_archive,
     nginx_archive,
