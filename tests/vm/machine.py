@@ -175,7 +175,18 @@ class Machine(Console):
         leader = self._leader()
         # Counted with the VM's other processes, beside the tree that its systemd owns.
         join = 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"'
-        enter = ("nsenter", f"--target={leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root")
+        enter = (
+            "nsenter",
+            f"--target={leader}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--root",
+            "--wd",
+        )
         inside = ("env", "-i", *_ENVIRONMENT, "/bin/sh", "-c", 'cd /root && exec "$@"', "sh", *command)
         return ["sh", "-c", join, "sh", str(self._groups.commands()), *enter, *inside]
 
