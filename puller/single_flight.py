@@ -96,11 +96,15 @@ def holder(path: Path) -> int | None:
 
 def _by_kernel(descriptor: int, written: int | None) -> int | None:
     """Who wrote itself down, unless the kernel knows that it is another: a holder on a read-only disk cannot write."""
-    mark = f":{os.fstat(descriptor).st_ino} "
+    facts = os.fstat(descriptor)
+    mark = f":{facts.st_ino} "
+    exact = f" {os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}{mark}"
     try:
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
         return written
+    # Some file systems (overlay, btrfs) have other device numbers here than stat says: then the inode has to do.
+    lines = [line for line in lines if exact in line] or lines
     words = [line.split() for line in lines if mark in line and " FLOCK " in line and " -> " not in line]
     holders = [int(each[4]) for each in words if each[3] == "WRITE"]
     return holders[0] if len(holders) == 1 and holders[0] > 0 and written not in holders else written

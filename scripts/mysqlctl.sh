@@ -224,7 +224,7 @@ tables_fit() { # or the process is still that of another version
 replicate() {
   if noted replicates "$etc/replica.sql"; then return 0; fi
   said "$etc/replica.sql" 'its replication'
-  note replicates "$etc/replica.sql"
+  take_note replicates "$etc/replica.sql"
 }
 
 healthy() {

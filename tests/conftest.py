@@ -61,6 +61,20 @@ def durable_mariadb() -> Iterator[SqlServer]:
     server.remove()
 
 
+@pytest.fixture(autouse=True)
+def own_proxies() -> Iterator[None]:
+    """Commands that run in the process of the tests take over a host's proxies: not for the tests after them."""
+    before = _proxies()
+    yield
+    for name in _proxies().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _proxies() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+
+
 @pytest.fixture
 def git_ssh(tmp_path: Path) -> Iterator[GitOverSsh]:
     """An empty bare repository behind a real sshd, with keys and known_hosts lines."""

@@ -1,6 +1,5 @@
 """`towline-puller kind`: what somebody needs who writes a kind."""
 
-import asyncio
 import signal
 import sys
 from pathlib import Path
@@ -52,6 +51,8 @@ def check(file: Path, *, version: str, packages: _Pairs, parameters: _Pairs, sec
     _usable(given)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was tried is taken away then, too
     try:
+        import asyncio  # noqa: PLC0415 - `alive` is asked every minute and has no use for it
+
         found = asyncio.run(_examined(given))
     except (Stalled, Unavailable) as error:
         raise click.ClickException(str(error)) from error

@@ -39,7 +39,7 @@ series() { # series VERSION -> REPLY: its first two numbers
   REPLY=${parts[0]}.${parts[1]-0}
 }
 
-# noted NAME FILE: whether the bytes of the file are the ones that `note NAME FILE` has noted.
+# noted NAME FILE: whether the bytes of the file are the ones that `take_note NAME FILE` has noted.
 noted() {
   local was=''
   if [[ -r $service_dir/$1 ]]; then read -r was <"$service_dir/$1"; fi
@@ -47,7 +47,7 @@ noted() {
   [[ $was == "${DIGESTS[0]}" ]]
 }
 
-note() {
+take_note() {
   digests "$2"
   put "$service_dir/$1" <<<"${DIGESTS[0]}"
 }

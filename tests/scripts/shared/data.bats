@@ -62,7 +62,7 @@ break_off() { echo half >"${*: -1}/file" && fail "$FAILED" 'broken off'; }
   echo a >"$etc/a"
   run noted done "$etc/a"
   [ "$status" -eq 1 ]
-  note done "$etc/a"
+  take_note done "$etc/a"
   noted done "$etc/a"
   echo b >"$etc/a"
   run noted done "$etc/a"
