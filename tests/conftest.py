@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.middleware.maven import NoMaven
 from tests.servers.agent_archive import agent_archive as built_agent_archive
 from tests.servers.forward_proxy import ForwardProxy, forward_proxy
 from tests.servers.git_https import NAME, GitOverHttps, git_over_https
@@ -59,6 +60,15 @@ def durable_mariadb() -> Iterator[SqlServer]:
     server = mariadb_server(durable=True)
     yield server
     server.remove()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """What is in Maven's repositories alone cannot be had on every machine: that is said, and no fault of the tests."""
+    try:
+        return (yield)
+    except NoMaven as unavailable:
+        pytest.skip(f"{item.name}: {unavailable}")
 
 
 @pytest.fixture(autouse=True)

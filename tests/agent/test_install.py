@@ -24,6 +24,9 @@ from tests.agent.prefix import PULLER, archive, boot_id, end_processes
 from tests.agent.tokens import SECRET, token
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.http_server import Exchange, HttpServer, serving
+from tests.servers.small_disk import may_mount
+
+needs_mounts = pytest.mark.skipif(not may_mount(), reason="this machine lets nobody mount")
 
 FILES = {path.relative_to(SCRIPTS).as_posix(): path.read_bytes() for path in SCRIPTS.rglob("*.sh")}
 SHORT = (b"SERVING_WAIT_S=90", b"SERVING_WAIT_S=4")
@@ -390,6 +393,7 @@ def test_killed_at_any_moment_and_given_again(host: Host, after_s: float) -> Non
     assert [] == [name for name in host.files() if "/.new-" in name or "/parts" in name]
 
 
+@needs_mounts
 def test_full_disk_while_unpacking(host: Host) -> None:
     """Clear words and no half release; with space again the same command ends well."""
     files = archives.release_files("1.0", puller=PULLER.read_bytes())

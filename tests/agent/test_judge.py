@@ -20,6 +20,9 @@ from tests.agent.parts import Told, call, environment, path_without, run
 from tests.agent.tokens import token
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.http_server import Exchange, HttpServer, serving
+from tests.servers.small_disk import may_mount
+
+needs_mounts = pytest.mark.skipif(not may_mount(), reason="this machine lets nobody mount")
 
 NEEDED = {"agent_digest": "sha256:" + "a" * 64, "agent_size": 1000}
 
@@ -275,6 +278,7 @@ PLACES: dict[str, tuple[str, str]] = {
 }
 
 
+@needs_mounts
 @pytest.mark.parametrize("what", PLACES)
 def test_place_that_does_not_do(tmp_path: Path, backend: HttpServer, what: str) -> None:
     """File systems as they are found: each with its own words, and only those."""
@@ -284,7 +288,10 @@ def test_place_that_does_not_do(tmp_path: Path, backend: HttpServer, what: str) 
     assert (5, 1, True) == (told.code, len(problems(told)), words in told.err), told.err
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives up root")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(folder.stat().st_mode & 0o005 == 0o005 for folder in Path(__file__).parents),
+    reason="gives up root, and then nobody may read a checkout that lies here",
+)
 def test_prefix_that_is_not_ours_to_write(tmp_path: Path, backend: HttpServer) -> None:
     """Root, or another prefix."""
     call(tmp_path, "exit 0")

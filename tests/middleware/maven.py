@@ -7,6 +7,11 @@ from pathlib import Path
 
 from tests.middleware.archives import Unavailable, cache_folder
 
+
+class NoMaven(Unavailable):
+    """Maven's repositories cannot be reached from this machine, or it has no client for them."""
+
+
 DOWNLOAD_TIMEOUT_S = 600
 _GOAL = "dependency:copy-dependencies"
 
@@ -16,7 +21,7 @@ def jars_of(coordinates: tuple[str, ...], cache: Path | None = None) -> dict[str
     repository = (cache or cache_folder()) / "maven"
     repository.mkdir(parents=True, exist_ok=True)
     if shutil.which("mvn") is None:
-        raise Unavailable(f"{coordinates[0]}: there is no mvn on this machine (Debian's package maven)")
+        raise NoMaven(f"{coordinates[0]}: there is no mvn on this machine (Debian's package maven)")
     with tempfile.TemporaryDirectory(dir=repository.parent) as scratch:
         project = Path(scratch) / "pom.xml"
         project.write_text(_project(coordinates))
@@ -30,7 +35,7 @@ def jars_of(coordinates: tuple[str, ...], cache: Path | None = None) -> dict[str
         )
         if done.returncode != 0:
             said = " / ".join((done.stdout + done.stderr).strip().splitlines()[:3])
-            raise Unavailable(f"{', '.join(coordinates)} could not be downloaded by Maven: {said[:400]}")
+            raise NoMaven(f"{', '.join(coordinates)} could not be downloaded by Maven: {said[:400]}")
         return {path.name: path.read_bytes() for path in (Path(scratch) / "jars").glob("*.jar")}
 
 

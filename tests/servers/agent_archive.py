@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -122,7 +123,9 @@ def _renamed(member: tarfile.TarInfo, content: bytes, old: str, new: str) -> tup
         content = content.replace(f"\nversion={old}\n".encode(), f"\nversion={new}\n".encode())
     if name.endswith(f"/towline-{new}.dist-info/METADATA"):
         content = content.replace(f"\nVersion: {old}\n".encode(), f"\nVersion: {new}\n".encode(), 1)
-    return _sized(member.replace(name=name), content)
+    renamed = copy(member)  # TarInfo.replace came with Python 3.11.4, after Debian's
+    renamed.name = name
+    return _sized(renamed, content)
 
 
 def _added(name: str, content: bytes, mtime: float) -> tuple[tarfile.TarInfo, bytes]:
