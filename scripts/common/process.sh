@@ -99,6 +99,22 @@ listening_ports() {
       LISTENING+=("${port_of[$target]}")
     fi
   done < <(exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 -type l -printf '%f %l\n' 2>/dev/null)
+  [[ ${CHILD_LISTENS-} != true || ${#LISTENING[@]} -gt 0 ]] || children_listen "$1"
+}
+
+# children_listen PID: where a kind says CHILD_LISTENS=true, a process that only waits for another one listens through it.
+children_listen() {
+  local file child exe=$EXE
+  local -a children
+  for file in "/proc/$1/task/"*/children; do
+    children=()
+    { read -rd '' -a children <"$file"; } 2>/dev/null || :
+    for child in ${children[@]+"${children[@]}"}; do
+      listening_ports "$child"
+      ((${#LISTENING[@]} == 0)) || break 2
+    done
+  done
+  EXE=$exe
 }
 
 listens() { # listens PORT: after listening_ports

@@ -2,7 +2,8 @@
 # verb.sh: what is the same in every kind: the call itself, looking, start and stop, removal.
 #
 # A kind has: launch_command (sets LAUNCH_COMMAND ...), healthy (true, or false and REASON), CONFIG_FILES and LINKS in
-# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start. A kind that needs more defines the verb itself, after this file.
+# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start; and
+# take_back: what it changed of the host itself, at uninstall. A kind that needs more defines the verb itself, after this file.
 
 declare -a CONFIG_FILES=() LINKS=()
 declare REASON=''
@@ -226,6 +227,7 @@ uninstall() {
   forget_unit
   release_packages "${LINKS[@]}"
   forget_former
+  ! declare -F take_back >/dev/null || take_back
   [[ ! -d $etc ]] || remove_tree "$etc"
   [[ ! -d $run ]] || remove_tree "$run"
 }

@@ -7,6 +7,8 @@ from tests.middleware.debian import (
     node_exporter_archive,
     prometheus_archive,
 )
+from tests.middleware.elasticsearch import elasticsearch_archive, opensearch_archive
+from tests.middleware.elasticsearch_stand_in import elasticsearch_stand_in
 from tests.middleware.kafka import kafka_archive
 from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.packages import (
@@ -23,6 +25,8 @@ __all__ = [
     "Unavailable",
     "debian_nginx_archive",
     "debian_redis_archive",
+    "elasticsearch_archive",
+    "elasticsearch_stand_in",
     "java_app_archive",
     "java_runtime_archive",
     "kafka_archive",
@@ -30,6 +34,7 @@ __all__ = [
     "mysql_archive",
     "nginx_archive",
     "node_exporter_archive",
+    "opensearch_archive",
     "prometheus_archive",
     "redis_archive",
     "site_archive",

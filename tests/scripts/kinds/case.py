@@ -22,6 +22,10 @@ class Software(Struct, frozen=True, kw_only=True):
     """What this one says of the data that the next newer one has left; empty where it takes it."""
     refused_by: str = "the software"
     """Who says that."""
+    parameters: Mapping[str, str] = {}
+    """Of this version alone, beside those of the case."""
+    secrets: Mapping[str, str] | None = None
+    """Instead of those of the case."""
     first: bool = False
     """The one before it is another program: nothing comes up from there."""
 

@@ -1,0 +1,159 @@
+# shellcheck shell=bash
+# settings.sh: the configuration files of Elasticsearch and OpenSearch, each in the words of its version.
+
+# What a line of extra may not set: parameters, places, and what health is asked by.
+readonly NOT_EXTRA='^((http|transport)\.(port|tcp\.port|(publish_|bind_)?host|publish_port)|network\.(host|bind_host|publish_host)|cluster\.(name|initial_(master|cluster_manager)_nodes)|node\.(name|roles|master|data|ingest)|path\.(data|logs|conf|home)|bootstrap\.memory_lock|discovery\.(type|seed_hosts|seed_providers|zen\..*)|cluster\.routing\.allocation\.disk\.watermark\..*|xpack\.security\.(enabled|autoconfiguration\..*|transport\.ssl\.(enabled|key|certificate|certificate_authorities)|http\.ssl\..*)|plugins\.security\.(disabled|ssl\.http\..*))$'
+
+extra_fits() {
+  local line
+  while IFS= read -r line; do
+    if [[ ! $line =~ ^(#.*|[a-z][A-Za-z0-9_.*-]*:\ +[^[:space:]].*)?$ ]]; then
+      problem extra "has a line that is not name: value: ${line:0:60}"
+    elif [[ ${line%%:*} =~ $NOT_EXTRA ]]; then
+      problem extra "has ${line%%:*}, which is set by a parameter or by towline itself"
+    elif [[ $line == *$'\t'* ]]; then
+      problem extra "has a tab: ${line%%:*}"
+    fi
+  done <<<"${PARAM[extra]}"
+}
+
+setting() { # setting NAME VALUE: whatever the value holds, it is one text
+  local value=${2//\\/\\\\}
+  printf '"%s": "%s"\n' "$1" "${value//\"/\\\"}"
+}
+
+settings_yml() {
+  local line
+  printf '# Written by towline for the service %s; a change by hand is drift and is taken back.\n' "$service"
+  setting cluster.name "${PARAM[cluster_name]:-$service}"
+  setting node.name "${PARAM[node_name]:-$service}"
+  setting path.data "$data/${PARAM[data_folder]}"
+  setting path.logs "$log_dir"
+  setting bootstrap.memory_lock "${PARAM[memory_lock]}"
+  addresses
+  cluster_settings
+  role_settings
+  security_settings
+  printf '# The parameter extra\n'
+  while IFS= read -r line; do
+    [[ -n $line && $line != '#'* ]] || continue
+    trim "${line#*:}"
+    setting "${line%%:*}" "$REPLY"
+  done <<<"${PARAM[extra]}"
+}
+
+bare() { REPLY=${1#[} REPLY=${REPLY%]}; } # bare ADDRESS -> REPLY: without the brackets
+
+addresses() {
+  local publish
+  setting http.port "${PARAM[port]}"
+  if since 7; then setting transport.port "${PARAM[transport_port]}"; else setting transport.tcp.port "${PARAM[transport_port]}"; fi
+  bare "${PARAM[bind]}" && setting http.host "$REPLY"
+  bare "${PARAM[transport_bind]}" && setting transport.host "$REPLY"
+  bare "${PARAM[publish]}" && publish=$REPLY
+  [[ -z $publish ]] || { setting http.publish_host "$publish" && setting transport.publish_host "$publish"; }
+}
+
+cluster_settings() {
+  local -a marks names
+  if [[ -z ${PARAM[seeds]} ]]; then
+    setting discovery.type single-node
+  elif since 7; then
+    setting discovery.seed_hosts "${PARAM[seeds]//[[:space:]]/}"
+  else
+    IFS=, read -ra names <<<"${PARAM[initial_masters]}"
+    setting discovery.zen.ping.unicast.hosts "${PARAM[seeds]//[[:space:]]/}"
+    setting discovery.zen.minimum_master_nodes "$((${#names[@]} / 2 + 1))"
+  fi
+  [[ -n ${PARAM[watermarks]} ]] || return 0
+  read -ra marks <<<"${PARAM[watermarks]}"
+  setting cluster.routing.allocation.disk.watermark.low "${marks[0]}%"
+  setting cluster.routing.allocation.disk.watermark.high "${marks[1]}%"
+  since 6 && setting cluster.routing.allocation.disk.watermark.flood_stage "${marks[2]}%" || :
+}
+
+role_settings() {
+  local role roles=${PARAM[roles]//[[:space:]]/}
+  [[ -n $roles ]] || return 0
+  [[ $roles != none ]] || roles=''
+  if is_opensearch || [[ $(printf '%s\n' 7.9 "${INSTALLED[program]}" | sort -V | head -n 1) == 7.9 ]]; then
+    ! is_opensearch || ! since 7 2 || { roles=,$roles, && roles=${roles/,master,/,cluster_manager,} && roles=${roles#,} && roles=${roles%,}; }
+    if [[ -n $roles ]]; then setting node.roles "$roles"; else echo '"node.roles": []'; fi
+  else
+    for role in master data ingest; do setting "node.$role" "$([[ ,$roles, == *",$role,"* ]] && echo true || echo false)"; done
+  fi
+}
+
+# What the archive cannot do is told before anything is written.
+security_fits() {
+  [[ ${PARAM[security]} == true ]] || return 0
+  ! is_opensearch || fail "$DOCUMENT_WRONG" 'parameter security: is for Elasticsearch; the security plugin of OpenSearch is not driven'
+  has_security || fail "$DOCUMENT_WRONG" 'parameter security: this archive has no modules/x-pack-security'
+}
+
+has_security() { [[ -d $current/modules/x-pack-security ]]; }
+
+security_settings() {
+  if is_opensearch; then
+    [[ ! -d $current/plugins/opensearch-security ]] || setting plugins.security.disabled true
+    return 0
+  fi
+  has_security || return 0
+  setting xpack.security.enabled "${PARAM[security]}" # said, because from 8 on it would make certificates of its own
+  [[ ${PARAM[security]} == true && -n ${PARAM[transport_certificate]} ]] || return 0
+  setting xpack.security.transport.ssl.enabled true
+  setting xpack.security.transport.ssl.key "$etc/transport.key"
+  setting xpack.security.transport.ssl.certificate "$etc/transport.crt"
+  setting xpack.security.transport.ssl.certificate_authorities "$etc/transport-ca.crt"
+  [[ ${PARAM[extra]} == *xpack.security.transport.ssl.verification_mode:* ]] || setting xpack.security.transport.ssl.verification_mode certificate
+}
+
+# jvm_options: upstream's own for this version, but the heap, the places, and the logs of the collector; then ours.
+jvm_options() {
+  local line heap
+  to_bytes "${PARAM[max_heap]}" && heap=$REPLY
+  java_home && local -r home=$REPLY
+  printf '# Written by towline: config/jvm.options of %s, then what the parameters say\n' "${INSTALLED[program]}"
+  while IFS= read -r line; do
+    case $line in
+      '#'* | '' | *-Xm[sx]* | *-Xlog:gc* | *-Xloggc:* | *-XX:+Print* | *GCLogFile* | *HeapDumpPath=* | *ErrorFile=* | *AlwaysPreTouch) ;;
+      *--add-modules=jdk.incubator.vector) ! has_module "$home" jdk.incubator.vector || printf '%s\n' "$line" ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done <"$current/config/jvm.options"
+  since 7 || echo '-XX:+IgnoreUnrecognizedVMOptions' # those of a collector that newer Javas do not have
+  printf '%s\n' "-Xms$heap" "-Xmx$heap" "-XX:HeapDumpPath=$data" "-XX:ErrorFile=$log_dir/hs_err_pid%p.log"
+  split_words "${PARAM[jvm_options]}"
+  printf '%s\n' ${WORDS[@]+"${WORDS[@]}"}
+}
+
+# has_module JAVA_HOME MODULE: a Java that was made small says in its file `release` what it has.
+has_module() {
+  local line
+  [[ -r $1/release ]] || return 0
+  while IFS= read -r line; do
+    [[ $line != MODULES=* || " ${line//\"/ } " == *" $2 "* ]] || return 1
+  done <"$1/release"
+}
+
+logging_properties() {
+  printf '%s\n' 'status = error' 'appender.out.type = Console' 'appender.out.name = out' 'appender.out.layout.type = PatternLayout' \
+    'appender.out.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %m%n' "rootLogger.level = ${PARAM[log_level]}" 'rootLogger.appenderRef.out.ref = out'
+}
+
+java_home() { # -> REPLY
+  java_program
+  REPLY=${REPLY:-$current/jdk/bin/java}
+  REPLY=${REPLY%/bin/java}
+}
+
+# Each version looks at names of its own; the ones of others do no harm.
+environment_lines() {
+  java_home && local -r home=$REPLY
+  if is_opensearch; then
+    printf '%s\n' "OPENSEARCH_JAVA_HOME=$home" "OPENSEARCH_PATH_CONF=$etc" "OPENSEARCH_TMPDIR=$data/tmp"
+  else
+    printf '%s\n' "ES_JAVA_HOME=$home" "ES_PATH_CONF=$etc" "ES_TMPDIR=$data/tmp"
+    since 8 || printf '%s\n' "JAVA_HOME=$home" "ES_JVM_OPTIONS=$etc/jvm.options"
+  fi
+}
