@@ -81,7 +81,7 @@ service_files() {
 
 readonly ADDRESS='^([0-9.]+|\[[0-9A-Fa-f:.]+\])$'
 readonly HOSTS_AND_PORTS='^([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}(,([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4})*$'
-readonly NAMES='^[A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*$'
+readonly NAMES='^[A-Za-z0-9._-]+( *, *[A-Za-z0-9._-]+)*$'
 
 parameters_fit() {
   local name word
@@ -89,7 +89,7 @@ parameters_fit() {
   [[ ${PARAM[publish]} =~ ^([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])?$ ]] || problem publish 'is no address and no name of a host'
   [[ ${PARAM[port]} != "${PARAM[transport_port]}" ]] || problem transport_port 'is the port for clients'
   for name in cluster_name node_name; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9._-]*$ ]] || problem "$name" 'has something else than letters, digits and . _ -'; done
-  for name in roles initial_masters; do [[ -z ${PARAM[$name]} || ${PARAM[$name]//[[:space:]]/} =~ $NAMES ]] || problem "$name" 'is not words with commas between'; done
+  for name in roles initial_masters; do [[ -z ${PARAM[$name]} || ${PARAM[$name]} =~ $NAMES ]] || problem "$name" 'is not words with commas between'; done
   [[ -z ${PARAM[seeds]} || ${PARAM[seeds]//[[:space:]]/} =~ $HOSTS_AND_PORTS ]] || problem seeds 'is not HOST:PORT, with commas between'
   [[ -z ${PARAM[initial_masters]} || -n ${PARAM[seeds]} ]] || problem initial_masters 'goes with seeds'
   [[ ${PARAM[data_folder]} =~ ^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$ ]] || problem data_folder 'is no name of a folder below data/'
@@ -131,18 +131,18 @@ install() {
   [[ -n ${PARAM[java]} ]] || PARAM[java]=$folder/jdk/bin/java
   find_java
   need_java "$REPLY" "$(least_java "$name" "$version")"
-  need_maps
+  need_maps install
   use_package current "$folder"
   use_java
   installed_as "$version"
 }
 
 least_java() { # NAME VERSION
-  case $1-$2 in elasticsearch-8.* | opensearch-2.*) echo 11 ;; elasticsearch-9.* | opensearch-3.*) echo 21 ;; *) echo 8 ;; esac
+  case $1-$2 in elasticsearch-9.* | opensearch-3.*) echo 21 ;; elasticsearch-8.*) echo 17 ;; opensearch-2.*) echo 11 ;; *) echo 8 ;; esac
 }
 
-# need_maps: the kernel lets a process map as many parts of files as it will ask for. Set where a unit keeps it; elsewhere
-# said, and needed as soon as it is reached from other hosts.
+# need_maps VERB: the kernel lets a process map as many parts of files as it will ask for. Set where a unit keeps it;
+# elsewhere said, and a start refused where it is reached from other hosts: there it would refuse by itself.
 readonly MAPS=262144
 need_maps() {
   local have
@@ -153,7 +153,7 @@ need_maps() {
     put "$(sysctl_file)" 0644 <<<"vm.max_map_count = $MAPS"
     { echo "$MAPS" >/proc/sys/vm/max_map_count; } 2>/dev/null || fail "$PERMISSION" "may not set vm.max_map_count to $MAPS; the host has $have"
     did "set vm.max_map_count to $MAPS"
-  elif [[ -z ${PARAM[seeds]} || ${PARAM[transport_bind]} == 127.* || ${PARAM[transport_bind]} == '[::1]' ]]; then
+  elif [[ $1 == install || -z ${PARAM[seeds]} || ${PARAM[transport_bind]} == 127.* || ${PARAM[transport_bind]} == '[::1]' ]]; then
     log "vm.max_map_count is $have: with much data it needs $MAPS (sysctl -w vm.max_map_count=$MAPS, as root)"
   else
     fail "$NOT_INSTALLED" "needs vm.max_map_count $MAPS, the host has $have: as root, sysctl -w vm.max_map_count=$MAPS, and the same line in a file of /etc/sysctl.d"
@@ -183,7 +183,7 @@ launch_command() {
   local -r folder=$data/${PARAM[data_folder]}
   local name
   follow_jdk
-  need_maps
+  need_maps start
   [[ ! -e $service_dir/formed || -n $(find "$folder" -mindepth 1 -print -quit 2>/dev/null) ]] ||
     fail "$FAILED" "the data of cluster $(<"$service_dir/formed") is gone from $folder: mount its disk, or purge the service to begin anew"
   if is_opensearch; then name=OpenSearch; else name=Elasticsearch; fi
@@ -208,10 +208,11 @@ first_masters() {
   LAUNCH_COMMAND+=("-E$setting=${PARAM[initial_masters]//[[:space:]]/}")
 }
 
-# plain_command: what a unit says by its own lines. It refuses to run as root: there it is nobody, with root's access to files.
+# plain_command: what a unit says by its own lines. It refuses to run as root: there it is nobody, with root's access to
+# files (the secure bit lets access(2) know of it).
 plain_command() {
   local -r most=${PARAM[open_files]:-$(ulimit -Hn)}
-  local -a limits=("--nofile=$most") nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override --)
+  local -a limits=("--nofile=$most") nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override --securebits=+no_setuid_fixup --)
   [[ ${PARAM[memory_lock]} != true ]] || limits+=(--memlock=unlimited)
   prlimit "${limits[@]}" true 2>/dev/null || fail "$NOT_INSTALLED" "this account may not have ${limits[*]}: parameters open_files and memory_lock"
   if ((UID == 0)); then

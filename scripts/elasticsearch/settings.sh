@@ -36,9 +36,11 @@ settings_yml() {
   security_settings
   printf '# The parameter extra\n'
   while IFS= read -r line; do
-    [[ -n $line && $line != '#'* ]] || continue
-    trim "${line#*:}"
-    setting "${line%%:*}" "$REPLY"
+    case $line in
+      '') ;;
+      '#'*) printf '%s\n' "$line" ;;
+      *) trim "${line#*:}" && setting "${line%%:*}" "$REPLY" ;;
+    esac
   done <<<"${PARAM[extra]}"
 }
 

@@ -56,10 +56,11 @@ def _archive(name: str, coordinate: str, cache: Path | None) -> Package:
 
 
 def _members(archive: Path) -> Mapping[str, tuple[bytes, int]]:
-    """Content and mode of each file below the archive's one folder."""
+    """Content and mode of each file below the archive's one folder, and the folder for plugins."""
     with zipfile.ZipFile(archive) as opened:
-        return {
+        files = {
             member.filename.partition("/")[2]: (opened.read(member), stat.S_IMODE(member.external_attr >> 16) or 0o644)
             for member in opened.infolist()
             if not member.is_dir()
         }
+    return files | {"plugins/": (b"", 0o755)}

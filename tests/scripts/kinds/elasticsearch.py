@@ -73,7 +73,9 @@ def _missing(service: Service) -> bool:
 def _extra(service: Service) -> str:
     (file,) = (service.root / "etc").glob("*search.yml")
     lines = file.read_text("utf-8").partition("# The parameter extra\n")[2].splitlines()
-    return "\n".join(f"{name}: {value}" for line in lines for name, value in json.loads("{" + line + "}").items())
+    return "\n".join(
+        line if line.startswith("#") else ": ".join(*json.loads("{" + line + "}").items()) for line in lines
+    )
 
 
 def _password(service: Service) -> str:
