@@ -2,14 +2,16 @@
 # settings.sh: the configuration files of Elasticsearch and OpenSearch, each in the words of its version.
 
 # What a line of extra may not set: parameters, places, and what health is asked by.
-readonly NOT_EXTRA='^((http|transport)\.(port|tcp\.port|(publish_|bind_)?host|publish_port)|network\.(host|bind_host|publish_host)|cluster\.(name|initial_(master|cluster_manager)_nodes)|node\.(name|roles|master|data|ingest)|path\.(data|logs|conf|home)|bootstrap\.memory_lock|discovery\.(type|seed_hosts|seed_providers|zen\..*)|cluster\.routing\.allocation\.disk\.watermark\..*|xpack\.security\.(enabled|autoconfiguration\..*|transport\.ssl\.(enabled|key|certificate|certificate_authorities)|http\.ssl\..*)|plugins\.security\.(disabled|ssl\.http\..*))$'
+readonly NOT_EXTRA_PLACE='(http|transport)\.(port|tcp\.port|(publish_|bind_)?host|publish_port)|network\.(host|bind_host|publish_host)|path\.(data|logs|conf|home)'
+readonly NOT_EXTRA_CLUSTER='cluster\.(name|initial_(master|cluster_manager)_nodes|routing\.allocation\.disk\.watermark\..*)|node\.(name|roles|master|data|ingest)|discovery\.(type|seed_hosts|seed_providers|zen\..*)|bootstrap\.memory_lock'
+readonly NOT_EXTRA_SECURITY='xpack\.security\.(enabled|autoconfiguration\..*|transport\.ssl\.(enabled|key|certificate|certificate_authorities)|http\.ssl\..*)|plugins\.security\.(disabled|ssl\.http\..*)'
 
 extra_fits() {
   local line
   while IFS= read -r line; do
     if [[ ! $line =~ ^(#.*|[a-z][A-Za-z0-9_.*-]*:\ +[^[:space:]].*)?$ ]]; then
       problem extra "has a line that is not name: value: ${line:0:60}"
-    elif [[ ${line%%:*} =~ $NOT_EXTRA ]]; then
+    elif [[ ${line%%:*} =~ ^($NOT_EXTRA_PLACE|$NOT_EXTRA_CLUSTER|$NOT_EXTRA_SECURITY)$ ]]; then
       problem extra "has ${line%%:*}, which is set by a parameter or by towline itself"
     elif [[ $line == *$'\t'* ]]; then
       problem extra "has a tab: ${line%%:*}"
