@@ -34,14 +34,27 @@ http_get() {
   [[ $status =~ ^HTTP/1\.[01]\ ([1-5][0-9][0-9]) ]] && HTTP_STATUS=${BASH_REMATCH[1]}
 }
 
-# http_body HOST PORT PATH [HEADER] -> REPLY: the same, and the first bytes of the answer's body. By a program, because bash
+# http_body HOST PORT PATH -> REPLY: the same, and the first bytes of the answer's body. By a program, because bash
 # reads a socket byte by byte.
 http_body() {
   local answer
   HTTP_STATUS='' REPLY=''
   connect "$1" "$2" || return 1
-  printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\nUser-Agent: towline\r\nConnection: close\r\n%s\r\n' "$3" "$1" "$2" "${4:+$4$'\r\n'}" >&"$LINE" || :
+  printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\nUser-Agent: towline\r\nConnection: close\r\n\r\n' "$3" "$1" "$2" >&"$LINE" || :
   { answer=$(exec timeout "$PROBE_TIMEOUT_S" head -c 65536 <&"$LINE") || :; } 2>/dev/null # bash says when it drops a NUL
+  hang_up
+  [[ $answer =~ ^HTTP/1\.[01]\ ([1-5][0-9][0-9]) ]] || return 1
+  HTTP_STATUS=${BASH_REMATCH[1]}
+  REPLY=${answer#*$'\r\n\r\n'}
+}
+
+# http_short HOST PORT PATH [HEADER] -> REPLY: the same, of an answer that is a page at most; no process, byte by byte.
+http_short() {
+  local answer=''
+  HTTP_STATUS='' REPLY=''
+  connect "$1" "$2" || return 1
+  printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\nUser-Agent: towline\r\nConnection: close\r\n%s\r\n' "$3" "$1" "$2" "${4:+$4$'\r\n'}" >&"$LINE" || :
+  IFS= read -r -t "$PROBE_TIMEOUT_S" -N 8192 -u "$LINE" answer || : # false at the end of a shorter one
   hang_up
   [[ $answer =~ ^HTTP/1\.[01]\ ([1-5][0-9][0-9]) ]] || return 1
   HTTP_STATUS=${BASH_REMATCH[1]}

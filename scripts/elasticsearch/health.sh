@@ -8,7 +8,7 @@ ask_cluster() {
   ! is_opensearch || ! since 7 2 || timeout=cluster_manager_timeout
   password_header && header=$REPLY
   reachable "${PARAM[bind]}"
-  http_body "$REPLY" "${PARAM[port]}" "/_cluster/health?$timeout=3s&timeout=1s" "$header" || { REASON="does not answer HTTP on port ${PARAM[port]} within $PROBE_TIMEOUT_S s" && return 1; }
+  http_short "$REPLY" "${PARAM[port]}" "/_cluster/health?$timeout=3s&timeout=1s" "$header" || { REASON="does not answer HTTP on port ${PARAM[port]} within $PROBE_TIMEOUT_S s" && return 1; }
   ANSWER=$REPLY
   case $HTTP_STATUS in
     200 | 408) ;; # 408: it has an answer, though not all that was waited for
@@ -20,12 +20,8 @@ ask_cluster() {
 }
 
 password_header() { # -> REPLY: what the user elastic sends
-  local password=''
   REPLY=''
-  [[ -r $etc/password ]] || return 0
-  { read -r _ && IFS= read -r password; } <"$etc/password"
-  REPLY=$(printf 'elastic:%s' "$password" | base64 -w 0)
-  REPLY="Authorization: Basic $REPLY"
+  [[ ! -r $etc/password ]] || { read -r _ && IFS= read -r REPLY; } <"$etc/password"
 }
 
 count_of() { # count_of NAME -> REPLY: a number of the answer

@@ -42,13 +42,14 @@ text_file() { # text_file FILE TEXT: never by a here-document: it may be a file 
   if [[ -n $2 ]]; then put "$1" < <(printf '%s\n' "${2%$'\n'}"); else remove_file "$1"; fi
 }
 
-# password_file: for health alone.
+# password_file: what health is asked with, as HTTP wants it.
 password_file() {
-  secret_text password
-  local -r password=$REPLY
+  local line
   if [[ ${PARAM[security]} == true ]]; then
+    secret_text password
+    line=$(printf 'elastic:%s' "$REPLY" | base64 -w 0)
     salt
-    put "$etc/password" < <(printf '# %s: makes the digest of this file say nothing about the password\n%s\n' "$REPLY" "$password")
+    put "$etc/password" < <(printf '# %s: makes the digest of this file say nothing about the password\nAuthorization: Basic %s\n' "$REPLY" "$line")
   else
     remove_file "$etc/password"
   fi

@@ -191,7 +191,9 @@ def test_a_launcher_that_dies_takes_its_child_along(folder: Path) -> None:
     assert [service.parameters["port"]] == service.status().all("port")
 
 
-@pytest.mark.skipif("TOWLINE_TEST_CLUSTERS" not in os.environ, reason="three servers of 600 MiB: TOWLINE_TEST_CLUSTERS=1")
+@pytest.mark.skipif(
+    "TOWLINE_TEST_CLUSTERS" not in os.environ, reason="three servers of 600 MiB: TOWLINE_TEST_CLUSTERS=1"
+)
 def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> None:
     """What the others say meanwhile, and that no document is lost."""
     try:

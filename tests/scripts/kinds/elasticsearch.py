@@ -6,7 +6,7 @@ The real ones take half a minute to start: tests of what every kind does run on 
 
 import json
 import urllib.request
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
 from tests.middleware import (
@@ -79,7 +79,7 @@ def _extra(service: Service) -> str:
 
 
 def _password(service: Service) -> str:
-    return (service.root / "etc/password").read_text("utf-8").split("\n", 1)[1]
+    return b64decode((service.root / "etc/password").read_text("utf-8").split()[-1]).decode().removeprefix("elastic:")
 
 
 def elasticsearch(version: str) -> dict[str, Package]:
