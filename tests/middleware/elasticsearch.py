@@ -30,7 +30,7 @@ _KNOWN = {
 }
 """The sha256 of each zip."""
 _NETTY = "/modules/transport-netty4/"
-"""All that OpenSearch needs. 3.6.0 has them all, some of which want more of a Java than the runtimes of the tests have."""
+"""All that OpenSearch needs. 3.6.0 has more, some of which want more of a Java than the tests have."""
 
 
 def elasticsearch_archive(version: str = "8.19.4", cache: Path | None = None) -> Package:
