@@ -1,4 +1,7 @@
-"""What must be there before the tests begin: says what this machine lacks, makes the root file systems, boots a VM."""
+"""What must be there before the tests begin: says what this machine lacks, makes the root file systems, boots a VM.
+
+Arguments are the suites to make; all of them where there is none.
+"""
 
 import sys
 import time
@@ -16,9 +19,9 @@ def main() -> int:
     """0 when VMs can be booted here; else the reason is said."""
     try:
         must_be_had()
-        began = time.monotonic()
-        at_once([lambda suite=suite: tree(suite) for suite in SUITES])  # type: ignore[misc]  # mypy#10740
-        print(f"root file systems of {', '.join(SUITES)}: there after {time.monotonic() - began:.0f} s", flush=True)
+        began, suites = time.monotonic(), sys.argv[1:] or list(SUITES)
+        at_once([lambda suite=suite: tree(suite) for suite in suites])  # type: ignore[misc]  # mypy#10740
+        print(f"root file systems of {', '.join(suites)}: there after {time.monotonic() - began:.0f} s", flush=True)
         began = time.monotonic()
         with new_lab(number=TRIED) as lab:
             lab.booted("tried").run("true")
