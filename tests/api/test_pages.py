@@ -174,9 +174,7 @@ def test_desired_beside_observed(small_told: House) -> None:
     assert "512mb" == fields["parameters.maxmemory"]["desired"]
     shown = words(look(small_told, "/hosts/cache-2.ams"))
     assert "Differs" in shown
-    told = (
-        "its configuration was edited by hand: redis.conf: maxmemory = 536870912 -> 1073741824; redis.conf"
-    )
+    told = "its configuration was edited by hand: redis.conf: maxmemory = 536870912 -> 1073741824; redis.conf"
     assert told in shown
     assert services[0]["drift"][-1] in shown
     assert "password.conf: requirepass = (secret) -> (another secret)" == services[0]["drift"][-1]
