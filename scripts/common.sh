@@ -35,6 +35,10 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/options.sh"
 # shellcheck source=common/jvm.sh
 . "$COMMON/common/jvm.sh"
+# shellcheck source=common/limit.sh
+. "$COMMON/common/limit.sh"
+# shellcheck source=common/yaml.sh
+. "$COMMON/common/yaml.sh"
 # shellcheck source=common/sql.sh
 . "$COMMON/common/sql.sh"
 # shellcheck source=common/keys.sh

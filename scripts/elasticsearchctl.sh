@@ -195,8 +195,8 @@ launch_command() {
   LAUNCH_COMMAND=("$current/bin/${name,,}")
   since 6 || LAUNCH_COMMAND+=("-Epath.conf=$etc")
   first_masters
-  keeper
-  [[ $REPLY != plain ]] || plain_command
+  never_root
+  if [[ ${PARAM[memory_lock]} == true ]]; then limited --memlock=unlimited; else limited; fi
 }
 
 # first_masters: only a node that has never been in its cluster may help to found one: else a node that lost its disk might
@@ -206,20 +206,6 @@ first_masters() {
   [[ -n ${PARAM[initial_masters]} && ! -e $service_dir/formed ]] && since 7 || return 0
   ! is_opensearch || ! since 7 2 || setting=cluster.initial_cluster_manager_nodes
   LAUNCH_COMMAND+=("-E$setting=${PARAM[initial_masters]//[[:space:]]/}")
-}
-
-# plain_command: what a unit says by its own lines. It refuses to run as root: there it is nobody, with root's access to
-# files (the secure bit lets access(2) know of it).
-plain_command() {
-  local -r most=${PARAM[open_files]:-$(ulimit -Hn)}
-  local -a limits=("--nofile=$most") nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override --securebits=+no_setuid_fixup --)
-  [[ ${PARAM[memory_lock]} != true ]] || limits+=(--memlock=unlimited)
-  prlimit "${limits[@]}" true 2>/dev/null || fail "$NOT_INSTALLED" "this account may not have ${limits[*]}: parameters open_files and memory_lock"
-  if ((UID == 0)); then
-    "${nobody[@]}" true 2>/dev/null || fail "$PERMISSION" 'it refuses to run as root, and root may not become another one here'
-    LAUNCH_COMMAND=("/usr/bin/${nobody[0]}" "${nobody[@]:1}" "${LAUNCH_COMMAND[@]}")
-  fi
-  LAUNCH_COMMAND=(/usr/bin/prlimit "${limits[@]}" "${LAUNCH_COMMAND[@]}")
 }
 
 unit_lines() {

@@ -6,74 +6,50 @@ readonly NOT_EXTRA_PLACE='(http|transport)\.(port|tcp\.port|(publish_|bind_)?hos
 readonly NOT_EXTRA_CLUSTER='cluster\.(name|initial_(master|cluster_manager)_nodes|routing\.allocation\.disk\.watermark\..*)|node\.(name|roles|master|data|ingest)|discovery\.(type|seed_hosts|seed_providers|zen\..*)|bootstrap\.memory_lock'
 readonly NOT_EXTRA_SECURITY='xpack\.security\.(enabled|autoconfiguration\..*|transport\.ssl\.(enabled|key|certificate|certificate_authorities)|http\.ssl\..*)|plugins\.security\.(disabled|ssl\.http\..*)'
 
-extra_fits() {
-  local line
-  while IFS= read -r line; do
-    if [[ ! $line =~ ^(#.*|[a-z][A-Za-z0-9_.*-]*:\ +[^[:space:]].*)?$ ]]; then
-      problem extra "has a line that is not name: value: ${line:0:60}"
-    elif [[ ${line%%:*} =~ ^($NOT_EXTRA_PLACE|$NOT_EXTRA_CLUSTER|$NOT_EXTRA_SECURITY)$ ]]; then
-      problem extra "has ${line%%:*}, which is set by a parameter or by towline itself"
-    elif [[ $line == *$'\t'* ]]; then
-      problem extra "has a tab: ${line%%:*}"
-    fi
-  done <<<"${PARAM[extra]}"
-}
-
-setting() { # setting NAME VALUE: whatever the value holds, it is one text
-  local value=${2//\\/\\\\}
-  printf '"%s": "%s"\n' "$1" "${value//\"/\\\"}"
-}
+extra_fits() { yaml_fits extra "$NOT_EXTRA_PLACE|$NOT_EXTRA_CLUSTER|$NOT_EXTRA_SECURITY"; }
 
 settings_yml() {
-  local line
   printf '# Written by towline for the service %s; a change by hand is drift and is taken back.\n' "$service"
-  setting cluster.name "${PARAM[cluster_name]:-$service}"
-  setting node.name "${PARAM[node_name]:-$service}"
-  setting path.data "$data/${PARAM[data_folder]}"
-  setting path.logs "$log_dir"
-  setting bootstrap.memory_lock "${PARAM[memory_lock]}"
+  yaml_setting cluster.name "${PARAM[cluster_name]:-$service}"
+  yaml_setting node.name "${PARAM[node_name]:-$service}"
+  yaml_setting path.data "$data/${PARAM[data_folder]}"
+  yaml_setting path.logs "$log_dir"
+  yaml_setting bootstrap.memory_lock "${PARAM[memory_lock]}"
   addresses
   cluster_settings
   role_settings
   security_settings
-  printf '# The parameter extra\n'
-  while IFS= read -r line; do
-    case $line in
-      '') ;;
-      '#'*) printf '%s\n' "$line" ;;
-      *) trim "${line#*:}" && setting "${line%%:*}" "$REPLY" ;;
-    esac
-  done <<<"${PARAM[extra]}"
+  yaml_lines extra
 }
 
 bare() { REPLY=${1#[} REPLY=${REPLY%]}; } # bare ADDRESS -> REPLY: without the brackets
 
 addresses() {
   local publish
-  setting http.port "${PARAM[port]}"
-  if since 7; then setting transport.port "${PARAM[transport_port]}"; else setting transport.tcp.port "${PARAM[transport_port]}"; fi
-  bare "${PARAM[bind]}" && setting http.host "$REPLY"
-  bare "${PARAM[transport_bind]}" && setting transport.host "$REPLY"
+  yaml_setting http.port "${PARAM[port]}"
+  if since 7; then yaml_setting transport.port "${PARAM[transport_port]}"; else yaml_setting transport.tcp.port "${PARAM[transport_port]}"; fi
+  bare "${PARAM[bind]}" && yaml_setting http.host "$REPLY"
+  bare "${PARAM[transport_bind]}" && yaml_setting transport.host "$REPLY"
   bare "${PARAM[publish]}" && publish=$REPLY
-  [[ -z $publish ]] || { setting http.publish_host "$publish" && setting transport.publish_host "$publish"; }
+  [[ -z $publish ]] || { yaml_setting http.publish_host "$publish" && yaml_setting transport.publish_host "$publish"; }
 }
 
 cluster_settings() {
   local -a marks names
   if [[ -z ${PARAM[seeds]} ]]; then
-    setting discovery.type single-node
+    yaml_setting discovery.type single-node
   elif since 7; then
-    setting discovery.seed_hosts "${PARAM[seeds]//[[:space:]]/}"
+    yaml_setting discovery.seed_hosts "${PARAM[seeds]//[[:space:]]/}"
   else
     IFS=, read -ra names <<<"${PARAM[initial_masters]}"
-    setting discovery.zen.ping.unicast.hosts "${PARAM[seeds]//[[:space:]]/}"
-    setting discovery.zen.minimum_master_nodes "$((${#names[@]} / 2 + 1))"
+    yaml_setting discovery.zen.ping.unicast.hosts "${PARAM[seeds]//[[:space:]]/}"
+    yaml_setting discovery.zen.minimum_master_nodes "$((${#names[@]} / 2 + 1))"
   fi
   [[ -n ${PARAM[watermarks]} ]] || return 0
   read -ra marks <<<"${PARAM[watermarks]}"
-  setting cluster.routing.allocation.disk.watermark.low "${marks[0]}%"
-  setting cluster.routing.allocation.disk.watermark.high "${marks[1]}%"
-  since 6 && setting cluster.routing.allocation.disk.watermark.flood_stage "${marks[2]}%" || :
+  yaml_setting cluster.routing.allocation.disk.watermark.low "${marks[0]}%"
+  yaml_setting cluster.routing.allocation.disk.watermark.high "${marks[1]}%"
+  since 6 && yaml_setting cluster.routing.allocation.disk.watermark.flood_stage "${marks[2]}%" || :
 }
 
 role_settings() {
@@ -82,9 +58,9 @@ role_settings() {
   [[ $roles != none ]] || roles=''
   if is_opensearch || [[ $(printf '%s\n' 7.9 "${INSTALLED[program]}" | sort -V | head -n 1) == 7.9 ]]; then
     ! is_opensearch || ! since 7 2 || { roles=,$roles, && roles=${roles/,master,/,cluster_manager,} && roles=${roles#,} && roles=${roles%,}; }
-    if [[ -n $roles ]]; then setting node.roles "$roles"; else echo '"node.roles": []'; fi
+    if [[ -n $roles ]]; then yaml_setting node.roles "$roles"; else echo '"node.roles": []'; fi
   else
-    for role in master data ingest; do setting "node.$role" "$([[ ,$roles, == *",$role,"* ]] && echo true || echo false)"; done
+    for role in master data ingest; do yaml_setting "node.$role" "$([[ ,$roles, == *",$role,"* ]] && echo true || echo false)"; done
   fi
 }
 
@@ -99,17 +75,17 @@ has_security() { [[ -d $current/modules/x-pack-security ]]; }
 
 security_settings() {
   if is_opensearch; then
-    [[ ! -d $current/plugins/opensearch-security ]] || setting plugins.security.disabled true
+    [[ ! -d $current/plugins/opensearch-security ]] || yaml_setting plugins.security.disabled true
     return 0
   fi
   has_security || return 0
-  setting xpack.security.enabled "${PARAM[security]}" # said, because from 8 on it would make certificates of its own
+  yaml_setting xpack.security.enabled "${PARAM[security]}" # said, because from 8 on it would make certificates of its own
   [[ ${PARAM[security]} == true && -n ${PARAM[transport_certificate]} ]] || return 0
-  setting xpack.security.transport.ssl.enabled true
-  setting xpack.security.transport.ssl.key "$etc/transport.key"
-  setting xpack.security.transport.ssl.certificate "$etc/transport.crt"
-  setting xpack.security.transport.ssl.certificate_authorities "$etc/transport-ca.crt"
-  [[ ${PARAM[extra]} == *xpack.security.transport.ssl.verification_mode:* ]] || setting xpack.security.transport.ssl.verification_mode certificate
+  yaml_setting xpack.security.transport.ssl.enabled true
+  yaml_setting xpack.security.transport.ssl.key "$etc/transport.key"
+  yaml_setting xpack.security.transport.ssl.certificate "$etc/transport.crt"
+  yaml_setting xpack.security.transport.ssl.certificate_authorities "$etc/transport-ca.crt"
+  [[ ${PARAM[extra]} == *xpack.security.transport.ssl.verification_mode:* ]] || yaml_setting xpack.security.transport.ssl.verification_mode certificate
 }
 
 # jvm_options: upstream's own for this version, but the heap, the places, and the logs of the collector; then ours.

@@ -33,7 +33,7 @@ threading.Thread(target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.S
 class Node(BaseHTTPRequestHandler):
     def do_GET(self):
         user = base64.b64encode(b"elastic:" + secure.get("bootstrap.password", "").encode()).decode()
-        open_to_all = settings.get("xpack.security.enabled") != "true"
+        open_to_all = settings.get("xpack.security.enabled") is not True
         allowed = open_to_all or self.headers.get("Authorization") == f"Basic {user}"
         told = {"cluster_name": settings["cluster.name"], "status": "green", "timed_out": False, "number_of_nodes": 1,
                 "initializing_shards": 0, "unassigned_shards": 0}

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.middleware.maven import NoMaven
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.elasticsearch import ask, elasticsearch, parameters, read, write
+from tests.servers.process import free_port
 
 CASE = case_of("elasticsearch")
 PEM = "-----BEGIN {0}-----\nMIIB\n-----END {0}-----"
@@ -28,7 +29,7 @@ def search(folder: Path, name: str = "search", **changes: str) -> Service:
     )
 
 
-def settings(service: Service) -> dict[str, str]:
+def settings(service: Service) -> dict[str, object]:
     """What elasticsearch.yml says."""
     text = (service.root / "etc/elasticsearch.yml").read_text("utf-8")
     return {k: v for line in text.splitlines() if line[:1] == '"' for k, v in json.loads("{" + line + "}").items()}
@@ -124,7 +125,7 @@ def test_security_needs_what_it_needs(folder: Path) -> None:
     }
     service.secrets["transport_key"] = PEM.format("PRIVATE KEY")
     service.do("install", "configure")
-    assert "true" == settings(service)["xpack.security.transport.ssl.enabled"]
+    assert settings(service)["xpack.security.transport.ssl.enabled"] is True
     assert str(service.root / "etc/transport.key") == settings(service)["xpack.security.transport.ssl.key"]
     assert 0o600 == (service.root / "etc/transport.key").stat().st_mode & 0o777
     module = (service.root / "current").resolve() / "modules/x-pack-security"

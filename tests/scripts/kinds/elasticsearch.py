@@ -16,8 +16,10 @@ from tests.middleware import (
     opensearch_archive,
 )
 from tests.middleware.archives import Package
-from tests.scripts.calling import Service, free_port
+from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.yaml_text import yaml_lines
+from tests.servers.process import free_port
 
 JAVA = "21.0.8"
 OLD_JAVA = "11.0.13"
@@ -72,10 +74,7 @@ def _missing(service: Service) -> bool:
 
 def _extra(service: Service) -> str:
     (file,) = (service.root / "etc").glob("*search.yml")
-    lines = file.read_text("utf-8").partition("# The parameter extra\n")[2].splitlines()
-    return "\n".join(
-        line if line.startswith("#") else ": ".join(*json.loads("{" + line + "}").items()) for line in lines
-    )
+    return yaml_lines(file.read_text("utf-8").partition("# The parameter extra\n")[2])
 
 
 def _password(service: Service) -> str:
