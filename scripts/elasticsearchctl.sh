@@ -196,7 +196,8 @@ launch_command() {
   since 6 || LAUNCH_COMMAND+=("-Epath.conf=$etc")
   first_masters
   never_root
-  if [[ ${PARAM[memory_lock]} == true ]]; then limited --memlock=unlimited; else limited; fi
+  [[ ${PARAM[memory_lock]} != true ]] || LIMITS=(--memlock=unlimited)
+  limited
 }
 
 # first_masters: only a node that has never been in its cluster may help to found one: else a node that lost its disk might

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # limit.sh: what a unit says by its own lines, for a service that leads its own session: before LAUNCH_COMMAND.
 
-# limited WORD...: as many open files as the parameter open_files says, and what else prlimit is told.
+# limited: as many open files as the parameter open_files says, and what else stands in LIMITS.
+declare -a LIMITS=()
 limited() {
   keeper
   [[ $REPLY == plain ]] || return 0
   local -r most=${PARAM[open_files]:-$(ulimit -Hn)}
-  local -a limits=("--nofile=$most" "$@")
+  local -a limits=("--nofile=$most" ${LIMITS[@]+"${LIMITS[@]}"})
   prlimit "${limits[@]}" true 2>/dev/null || fail "$NOT_INSTALLED" "this account may not have ${limits[*]}; it may open $(ulimit -Hn) files"
   LAUNCH_COMMAND=(/usr/bin/prlimit "${limits[@]}" "${LAUNCH_COMMAND[@]}")
 }

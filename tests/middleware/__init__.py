@@ -10,6 +10,8 @@ from tests.middleware.debian import (
 from tests.middleware.elasticsearch import elasticsearch_archive, opensearch_archive
 from tests.middleware.elasticsearch_stand_in import elasticsearch_stand_in
 from tests.middleware.kafka import kafka_archive
+from tests.middleware.kibana import kibana_archive
+from tests.middleware.kibana_stand_in import kibana_stand_in
 from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.packages import (
     java_app_archive,
@@ -30,6 +32,8 @@ __all__ = [
     "java_app_archive",
     "java_runtime_archive",
     "kafka_archive",
+    "kibana_archive",
+    "kibana_stand_in",
     "mariadb_archive",
     "mysql_archive",
     "nginx_archive",

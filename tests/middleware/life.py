@@ -92,6 +92,7 @@ class Life:
             parameters={**case.parameters(free_port()), **software.parameters},
             secrets=case.secrets if software.secrets is None else software.secrets,
         )
+        software.prepare(self._service)
 
     def install(self) -> str:
         """The program is there and is the version that the document says; a second time nothing happens."""

@@ -26,6 +26,8 @@ class Software(Struct, frozen=True, kw_only=True):
     """Of this version alone, beside those of the case."""
     secrets: Mapping[str, str] | None = None
     """Instead of those of the case."""
+    prepare: Callable[[Service], None] = lambda _: None
+    """What it needs beside it, in a prefix of its own."""
     first: bool = False
     """The one before it is another program: nothing comes up from there."""
 
