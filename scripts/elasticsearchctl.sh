@@ -84,7 +84,7 @@ readonly HOSTS_AND_PORTS='^([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9]
 readonly NAMES='^[A-Za-z0-9._-]+( *, *[A-Za-z0-9._-]+)*$'
 
 parameters_fit() {
-  local name word
+  local name
   for name in bind transport_bind; do [[ ${PARAM[$name]} =~ $ADDRESS ]] || problem "$name" 'is no address (IPv6 in brackets)'; done
   [[ ${PARAM[publish]} =~ ^([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])?$ ]] || problem publish 'is no address and no name of a host'
   [[ ${PARAM[port]} != "${PARAM[transport_port]}" ]] || problem transport_port 'is the port for clients'
@@ -95,10 +95,7 @@ parameters_fit() {
   [[ ${PARAM[data_folder]} =~ ^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$ ]] || problem data_folder 'is no name of a folder below data/'
   watermarks_fit
   jdk_service_fits
-  split_words "${PARAM[jvm_options]}"
-  for word in ${WORDS[@]+"${WORDS[@]}"}; do
-    [[ $word =~ ^([0-9]+(-[0-9]*)?:)?-[!-~]+$ && $word != *-Xm[sx]* ]] || problem jvm_options "has a word that is no option, or sets the heap: ${word:0:60}"
-  done
+  jvm_options_fit
   extra_fits
   secrets_fit
 }
@@ -170,7 +167,7 @@ configure() {
   security_fits
   put "${CONFIG_FILES[0]}" < <(settings_yml)
   put "$etc/jvm.options" < <(jvm_options)
-  put "$etc/log4j2.properties" < <(logging_properties)
+  put "$etc/log4j2.properties" < <(console_log4j2 "${PARAM[log_level]}")
   put "$etc/environment" < <(environment_lines)
   certificates
   password_file

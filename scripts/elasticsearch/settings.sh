@@ -88,43 +88,11 @@ security_settings() {
   [[ ${PARAM[extra]} == *xpack.security.transport.ssl.verification_mode:* ]] || yaml_setting xpack.security.transport.ssl.verification_mode certificate
 }
 
-# jvm_options: upstream's own for this version, but the heap, the places, and the logs of the collector; then ours.
+# jvm_options: upstream's own for this version; then ours.
 jvm_options() {
-  local line heap
-  to_bytes "${PARAM[max_heap]}" && heap=$REPLY
-  java_home && local -r home=$REPLY
-  printf '# Written by towline: config/jvm.options of %s, then what the parameters say\n' "${INSTALLED[program]}"
-  while IFS= read -r line; do
-    case $line in
-      '#'* | '' | *-Xm[sx]* | *-Xlog:gc* | *-Xloggc:* | *-XX:+Print* | *GCLogFile* | *HeapDumpPath=* | *ErrorFile=* | *AlwaysPreTouch) ;;
-      *--add-modules=jdk.incubator.vector) ! has_module "$home" jdk.incubator.vector || printf '%s\n' "$line" ;;
-      *) printf '%s\n' "$line" ;;
-    esac
-  done <"$current/config/jvm.options"
+  java_home && kept_options "$current/config/jvm.options" "$REPLY"
   since 7 || echo '-XX:+IgnoreUnrecognizedVMOptions' # those of a collector that newer Javas do not have
-  printf '%s\n' "-Xms$heap" "-Xmx$heap" "-XX:HeapDumpPath=$data" "-XX:ErrorFile=$log_dir/hs_err_pid%p.log"
-  split_words "${PARAM[jvm_options]}"
-  printf '%s\n' ${WORDS[@]+"${WORDS[@]}"}
-}
-
-# has_module JAVA_HOME MODULE: a Java that was made small says in its file `release` what it has.
-has_module() {
-  local line
-  [[ -r $1/release ]] || return 0
-  while IFS= read -r line; do
-    [[ $line != MODULES=* || " ${line//\"/ } " == *" $2 "* ]] || return 1
-  done <"$1/release"
-}
-
-logging_properties() {
-  printf '%s\n' 'status = error' 'appender.out.type = Console' 'appender.out.name = out' 'appender.out.layout.type = PatternLayout' \
-    'appender.out.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %m%n' "rootLogger.level = ${PARAM[log_level]}" 'rootLogger.appenderRef.out.ref = out'
-}
-
-java_home() { # -> REPLY
-  java_program
-  REPLY=${REPLY:-$current/jdk/bin/java}
-  REPLY=${REPLY%/bin/java}
+  own_options
 }
 
 # Each version looks at names of its own; the ones of others do no harm.

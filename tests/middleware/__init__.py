@@ -12,6 +12,7 @@ from tests.middleware.elasticsearch_stand_in import elasticsearch_stand_in
 from tests.middleware.kafka import kafka_archive
 from tests.middleware.kibana import kibana_archive
 from tests.middleware.kibana_stand_in import kibana_stand_in
+from tests.middleware.logstash_stand_in import logstash_stand_in
 from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.packages import (
     java_app_archive,
@@ -34,6 +35,7 @@ __all__ = [
     "kafka_archive",
     "kibana_archive",
     "kibana_stand_in",
+    "logstash_stand_in",
     "mariadb_archive",
     "mysql_archive",
     "nginx_archive",

@@ -101,6 +101,7 @@ def parameters(port: int) -> dict[str, str]:
         "watermarks": "97 98 99",
         "log_level": "warn",
         "jvm_options": "-XX:TieredStopAtLevel=1",
+        "start_timeout": "10m",
         "stop_timeout": "60s",
     }
 
