@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # mysqlctl.sh: MariaDB and MySQL, as a primary or a replica. Healthy means: our process listens on its port and answers a
-# query on its private socket, in the role that is declared; a replica also replicates, and is not too far behind; a primary has all its replicas.
+# query on its private socket, in the role that is declared. A replica replicates and is not too far behind; a primary has
+# all its replicas connected.
 set -Eeuo pipefail
 umask 077
 LIGHT_LOOK=true
@@ -9,6 +10,8 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 . "${here:-./}common.sh"
 # shellcheck source=common/sql.sh
 . "${here:-./}common/sql.sh"
+# shellcheck source=mysql/tables.sh
+. "${here:-./}mysql/tables.sh"
 
 KIND=mysql
 SUMMARY='MariaDB and MySQL'
@@ -189,26 +192,12 @@ launch_command() {
   mkdir -p "$data" "$log_dir" "$run/mysql"
   give_account
   own "$run/mysql"
+  rm -f -- "$socket" "$socket.lock" # left by a kill, it names a pid that is somebody else's by now
   as_account mkdir -p "$data/tmp" "$data/files"
   program && LAUNCH_COMMAND=("$REPLY" "--defaults-file=$etc/my.cnf" "${as_root[@]+"${as_root[@]}"}")
   made_once "$data/db" initialise
-  LAUNCH_COMMAND+=("--init-file=$etc/accounts.sql")
-  LAUNCH_FOLDER=$data
+  LAUNCH_COMMAND+=("--init-file=$etc/accounts.sql") LAUNCH_FOLDER=$data
 }
-
-initialise() { # initialise FOLDER
-  local words
-  local -a how=("${LAUNCH_COMMAND[@]}" "--datadir=$1" --skip-log-bin)
-  if is_mariadb; then
-    how+=(--bootstrap --log-warnings=0 --enforce-storage-engine= --max-allowed-packet=8M --net-buffer-length=16K)
-    words=$(system_tables | as_account "${how[@]}" 2>&1) || fail "$FAILED" "the data folder cannot be made: ${words: -300}"
-    note_tables
-  else
-    words=$(as_account "${how[@]}" --initialize-insecure 2>&1) || fail "$FAILED" "the data folder cannot be made: ${words: -300}"
-  fi
-}
-
-note_tables() { put "$service_dir/tables-version" <<<"${INSTALLED[program]}"; }
 
 # settle: the system tables of an older MariaDB are brought up (MySQL does so itself), and replication is as declared.
 settle() {
@@ -225,13 +214,6 @@ settle() {
 }
 
 answers_or_gone() { ! running || ask 'SELECT 1'; }
-
-tables_fit() { # or the process is still that of another version
-  local made=''
-  is_mariadb || return 0
-  if [[ -r $service_dir/tables-version ]]; then read -r made <"$service_dir/tables-version"; fi
-  [[ $made == "${INSTALLED[program]-}" || $(readlink "/proc/${IDENTITY[pid]}/exe") != "$(readlink -f "$current")"/* ]]
-}
 
 replicate() {
   if noted replicates "$etc/replica.sql"; then return 0; fi

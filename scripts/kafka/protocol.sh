@@ -60,7 +60,7 @@ readonly SILENT_AFTER_MS=10000
 declare SILENT=''
 ask_quorum() {
   local -r cluster_metadata=5f5f636c75737465725f6d65746164617461 # the name of the log that they share
-  local -i at=51 voters now=0 leader
+  local -i at=51 voters clock=0 leader
   local -a ids=() asked=()
   SILENT='' REPLY=-1
   # header: no tags; body: one topic with one partition, 0; each part with no tags
@@ -72,10 +72,10 @@ ask_quorum() {
     number_at "$at" 4 && ids+=("$REPLY")
     number_at "$((at + 12))" 8 && asked+=("$REPLY")
     number_at "$((at + 20))" 8
-    ((REPLY <= now)) || now=$REPLY # the leader's own is its clock
+    ((REPLY <= clock)) || clock=$REPLY # the leader's own is its clock
   done
   for at in "${!ids[@]}"; do
-    ((ids[at] == leader || now - asked[at] <= SILENT_AFTER_MS)) || SILENT+=" ${ids[at]}"
+    ((ids[at] == leader || clock - asked[at] <= SILENT_AFTER_MS)) || SILENT+=" ${ids[at]}"
   done
   REPLY=$leader
 }
