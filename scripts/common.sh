@@ -21,6 +21,8 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/probe.sh"
 # shellcheck source=common/bytes.sh
 . "$COMMON/common/bytes.sh"
+# shellcheck source=common/peers.sh
+. "$COMMON/common/peers.sh"
 # shellcheck source=common/verb.sh
 . "$COMMON/common/verb.sh"
 

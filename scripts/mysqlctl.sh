@@ -79,10 +79,9 @@ slow_query_log_file plugin_dir plugin_load plugin_load_add early_plugin_load ini
 lc_messages_dir character_sets_dir grant_tables networking chroot daemonize bootstrap initialize_insecure help version
 validate_config wsrep_provider wsrep_notify_cmd gtid_mode gtid_strict_mode log_slave_updates log_replica_updates'
 
-readonly PEER='([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}'
 parameters_fit() {
   local name
-  [[ ${PARAM[peers]} =~ ^($PEER(,$PEER)*)?$ ]] || problem peers 'is not HOST:PORT, with commas between'
+  peers_fit
   [[ ${PARAM[bind]} =~ ^(\*|[0-9A-Fa-f.:]+(,[0-9A-Fa-f.:]+)*)$ ]] || problem bind 'is no address'
   for name in character_set collation; do [[ ${PARAM[$name]} =~ ^[a-z0-9_]*$ ]] || problem "$name" 'is no name of one'; done
   for name in user replication_user; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9_.-]*$ ]] || problem "$name" 'has something else than letters, digits and _ . -'; done
@@ -234,12 +233,7 @@ healthy() {
   [[ $wanted == primary ]] || replicates
 }
 
-whole() {
-  local -a peers
-  [[ -n ${PARAM[peers]} && -z ${PARAM[replica_of]} ]] || return 0
-  IFS=, read -ra peers <<<"${PARAM[peers]}"
-  ((REPLICAS >= ${#peers[@]})) || { REASON="$REPLICAS of ${#peers[@]} replicas are connected" && return 1; }
-}
+whole() { all_connected "$REPLICAS"; }
 
 # Asked of the running server, without a restart and without a break for its clients.
 reload() {

@@ -50,11 +50,10 @@ service_files() {
   LINKS=(current)
 }
 
-readonly PEER='([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}'
 parameters_fit() {
   [[ ${PARAM[bind]} =~ ^[0-9A-Fa-f.:*\ -]+$ ]] || problem bind "has something else than addresses"
   [[ ${PARAM[save]} =~ ^([1-9][0-9]{0,9}\ +[1-9][0-9]{0,9}\ *)*$ ]] || problem save "is not pairs of seconds and changes"
-  [[ ${PARAM[peers]} =~ ^($PEER(,$PEER)*)?$ ]] || problem peers "is not HOST:PORT, with commas between"
+  peers_fit
   secret_text password
   [[ $REPLY != *[[:cntrl:]]* ]] || problem password "has a line end or another control character"
   ((${#REPLY} <= 512)) || problem password "is longer than 512 bytes"
@@ -178,12 +177,7 @@ role_is_wanted() {
   hang_up
 }
 
-whole() {
-  local -a peers
-  [[ -n ${PARAM[peers]} && -z ${PARAM[replica_of]} ]] || return 0
-  IFS=, read -ra peers <<<"${PARAM[peers]}"
-  ((REPLICAS >= ${#peers[@]})) || { REASON="$REPLICAS of ${#peers[@]} replicas are connected" && return 1; }
-}
+whole() { all_connected "$REPLICAS"; }
 
 # Asked of the running process, without a restart and without a break for its clients.
 reload() {
