@@ -137,7 +137,7 @@ def test_an_upgrade_of_the_system_tables_that_was_cut_off_is_completed(folder: P
 
 @pytest.mark.parametrize("version", ARCHIVES)
 def test_a_replica_follows_tells_its_trouble_and_is_promoted(folder: Path, version: str) -> None:
-    """Its role and its replication are part of health; what stops it is told in the server's words; a primary misses it."""
+    """Role and replication are part of health; what stops it is told in the server's words; its primary misses it."""
     primary = server(folder, "first", version, server_id="1")
     replica = server(
         folder, "second", version, server_id="2", replica_of=f"127.0.0.1:{primary.parameters['port']}", max_lag="5s"

@@ -157,7 +157,7 @@ def test_a_replica_follows_and_is_promoted(folder: Path) -> None:
 
 
 def test_a_primary_misses_its_replicas(folder: Path) -> None:
-    """How many are up to date, of how many there should be; a start does not wait for them, and nothing is restarted."""
+    """How many are up to date, of how many there should be; a start does not wait for them."""
     primary = redis(folder, "first", password="p")
     replicas = [redis(folder, name, password="p", replica_of=address_of(primary)) for name in ("second", "third")]
     primary.parameters["peers"] = ",".join(map(address_of, replicas))
