@@ -3,6 +3,7 @@
 # the health of its cluster, has a master, no fewer nodes than it should have, no shard without a node, and room on its disk.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
@@ -55,7 +56,7 @@ stop_timeout        | duration | 2m        | 1s..1h   | restart | How long an or
 '
 PACKAGES='
 server | required | archive with bin, lib and config, as upstream publishes it
-jdk    | optional | archive with bin/java; goes before jdk_service
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 600  configure 180  start 3600  stop 3600  restart 7200  uninstall 3600
@@ -63,7 +64,6 @@ purge 600
 '
 
 # parameter | from | form
-# shellcheck disable=SC2034 # what membership fills in, for whoever renders the documents
 CLUSTER='
 node_name       | host    |
 publish         | address |

@@ -3,6 +3,7 @@
 # green (available): it has reached Elasticsearch and each of its parts is ready.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
@@ -36,7 +37,7 @@ start_timeout   | duration | 5m        | 1s..1h   | none    | How long the start
 stop_timeout    | duration | 30s       | 1s..1h   | restart | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with bin/kibana and node, as upstream publishes it
+server | required | archive with bin/kibana and node, as upstream publishes it | bin/kibana package.json
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 900  configure 60  start 3600  stop 3600  restart 7200  uninstall 3600
@@ -171,8 +172,8 @@ healthy() {
   [[ $HTTP_STATUS == @(200|503) ]] || { REASON="answers HTTP $HTTP_STATUS when asked for its status" && return 1; }
 }
 
-# is_ready: of ANSWER; `state` up to version 7, `level` from then on.
-is_ready() {
+# whole: of ANSWER; `state` up to version 7, `level` from then on.
+whole() {
   local state=''
   [[ ! $ANSWER =~ \"overall\":\{[^}]*\"(state|level)\":\"([a-z]+)\" ]] || state=${BASH_REMATCH[2]}
   case $state in
@@ -184,14 +185,6 @@ is_ready() {
       ;;
   esac
   return 1
-}
-
-check_status() {
-  look
-  healthy || answer degraded "$REASON"
-  is_ready || answer degraded "$REASON"
-  [[ -z ${IDENTITY[config]-} || ${IDENTITY[config]} == "$DIGEST_NOW" ]] || answer degraded 'runs with an earlier configuration'
-  answer running
 }
 
 is_instance() { # for discover

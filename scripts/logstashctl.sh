@@ -3,6 +3,7 @@
 # where it says so at all, its pipeline is among those that run, and each port of its inputs is open.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
@@ -39,8 +40,8 @@ start_timeout   | duration | 5m        | 1s..1h   | none    | How long the start
 stop_timeout    | duration | 2m        | 1s..1h   | restart | How long it may take to let its events go; then it is killed
 '
 PACKAGES='
-server | required | archive with bin/logstash, config and logstash-core, as upstream publishes it
-jdk    | optional | archive with bin/java; goes before jdk_service
+server | required | archive with bin/logstash, config and logstash-core, as upstream publishes it | bin/logstash logstash-core/versions-gem-copy.yml
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 900  configure 60  start 3600  stop 3600  restart 7200  uninstall 3600

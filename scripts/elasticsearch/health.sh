@@ -35,17 +35,10 @@ healthy() {
   ask_cluster
 }
 
-# Then whether the cluster is whole, as this node sees it, and whether its own disk has room.
-check_status() {
-  look
-  healthy || answer degraded "$REASON"
-  whole || answer degraded "$REASON"
-  disk_has_room || answer degraded "$REASON"
-  [[ -z ${IDENTITY[config]-} || ${IDENTITY[config]} == "$DIGEST_NOW" ]] || answer degraded 'runs with an earlier configuration'
-  answer running
-}
+# Then whether the cluster is whole, as this node sees it, and whether its own disk has room: of ANSWER, after healthy.
+whole() { cluster_is_whole && disk_has_room; }
 
-whole() { # of ANSWER
+cluster_is_whole() {
   local status shards nodes expected=${PARAM[expected_nodes]}
   local -a seeds
   [[ $ANSWER =~ \"status\":\"([a-z]+)\" ]] && status=${BASH_REMATCH[1]}
