@@ -99,9 +99,10 @@ listening_ports() {
 
 # children_listen PID: where a kind says CHILD_LISTENS=true, a process that only waits for another one listens through it.
 children_listen() {
-  local file children child exe=$EXE
+  local file children child exe=$EXE IFS=$' \t\n'
   for file in "/proc/$1/task/"*/children; do
-    { read -rd '' children <"$file"; } 2>/dev/null || :
+    children=''
+    { read -rd '' children <"$file"; } 2>/dev/null || : # a thread may be gone meanwhile
     while [[ $children =~ ^\ *([0-9]+)(.*)$ ]]; do
       child=${BASH_REMATCH[1]} children=${BASH_REMATCH[2]}
       listening_ports "$child"
