@@ -45,7 +45,7 @@ start_timeout       | duration | 10m       | 1s..12h       | none    | How long 
 stop_timeout        | duration | 5m        | 1s..1h        | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive as upstream publishes it: bin/mariadbd or bin/mysqld, the client, share/
+server | required | archive as upstream publishes it: bin/mariadbd or bin/mysqld, the client, share/ | bin/mariadbd,bin/mysqld
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 3600  restart 7200  reload 120

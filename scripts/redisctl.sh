@@ -31,7 +31,7 @@ start_timeout    | duration | 60s            | 1s..1h    | none    | How long lo
 stop_timeout     | duration | 60s            | 1s..1h    | none    | How long saving the data may take
 '
 PACKAGES='
-server | required | archive with bin/redis-server or bin/valkey-server
+server | required | archive with bin/redis-server or bin/valkey-server | bin/redis-server,bin/valkey-server,redis-server,valkey-server
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  reload 30

@@ -40,7 +40,7 @@ def test_what_this_version_writes_it_reads() -> None:
     [
         {"colour": "blue"},
         {"parameters": [{"name": "port", "type": "port", "default": "1", "unit": "pages"}]},
-        {"packages": [{"role": "server", "signed": True}]},
+        {"packages": [{"role": "server", "signed": True, "holds": []}]},
         {"metrics": [{"port": "port", "path": "/metrics", "scheme": "https"}]},
         {"verbs": {"install": {"timeout_s": 5, "memory": "1gb"}}},
         {"verbs": {"install": {"timeout_s": 5}, "defragment": {"timeout_s": 5}}},

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from api.publish.archive_layout import layout_of
 from desired_state.contract import KindMeta
 from puller.kinds.hostile import hostile_values
 from puller.kinds.traces import running_below, tree
@@ -57,6 +58,13 @@ def test_meta_fits_the_contract(kind: str) -> None:
     assert kind == meta.kind
     assert meta.required_verbs <= meta.verbs.keys()
     assert set() == {*meta.ports, *(page.port for page in meta.metrics)} - {p.name for p in meta.parameters}
+
+
+def test_its_packages_hold_what_meta_says(kind: str) -> None:
+    """`towline package add --kind` finds in each of them what the kind runs."""
+    roles = {role.role: role.holds for role in meta_of(kind).packages}
+    for role, package in case_of(kind).packages().items():
+        assert () == layout_of(package.path, roles[role]).problems
 
 
 def test_meta_needs_no_privileges(kind: str, folder: Path) -> None:

@@ -23,3 +23,12 @@ assert named["must"]["required"] and "default" not in named["token"]
 assert said["verbs"] == {"meta": {"timeout_s": 10}, "check_status": {"timeout_s": 10}}
 PY
 }
+
+@test "what a package must hold: groups with blanks between, of each one path with commas between" {
+  PACKAGES='
+a | required | help of a | bin/a,a lib/*.jar
+b | optional | help of b
+'
+  json_packages
+  [ "$REPLY" = '[{"role": "a", "required": true, "help": "help of a", "holds": [["bin/a", "a"], ["lib/*.jar"]]}, {"role": "b", "required": false, "help": "help of b"}]' ]
+}
