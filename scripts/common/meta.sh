@@ -62,9 +62,9 @@ json_packages() { # -> REPLY
 
 json_holds() { # json_holds TEXT: sets holds of json_packages
   local group
-  local -a groups words
-  read -ra groups <<<"$1"
-  for group in "${groups[@]+"${groups[@]}"}"; do
+  local -a needs words
+  read -ra needs <<<"$1"
+  for group in "${needs[@]+"${needs[@]}"}"; do
     IFS=, read -ra words <<<"$group"
     json_list "${words[@]}"
     holds+=", $REPLY"
