@@ -17,8 +17,9 @@ from api.publish.archive_layout import layout_of
 from desired_state.contract import KindMeta, Parameter
 from puller.kinds.hostile import hostile_values
 from puller.kinds.traces import running_below, tree
-from tests.scripts.calling import KINDS, SCRIPTS, Service, free_port
+from tests.scripts.calling import KINDS, SCRIPTS, Service
 from tests.scripts.kinds.case import case_of
+from tests.servers.process import free_port
 
 HOSTS_OWN = {"metrics"}
 """Folders below the prefix that belong to the host, not to a service: they stay."""
@@ -143,6 +144,15 @@ def _stays(service: Service) -> None:
         said = service.call(verb)
         assert (6, True) == (said.code, "not stopped or removed by a document" in said.reason), verb
     assert (identity, "running") == (service.status().identity, service.state_now())
+
+
+def test_what_runs_may_be_installed_and_configured_again(kind: str, folder: Path) -> None:
+    """Under a running process, as after a record that was lost: nothing changes, and the process never notices."""
+    service = made(kind, folder)
+    service.do("install", "configure", "start")
+    before = service.status().out
+    assert ("0", "0") == (service.do("install").changed, service.do("configure").changed)
+    assert (before, "running") == (service.status().out, service.state_now())
 
 
 def test_the_config_digest_is_the_contracts(kind: str, folder: Path) -> None:

@@ -32,3 +32,25 @@ b | optional | help of b
   json_packages
   [ "$REPLY" = '[{"role": "a", "required": true, "help": "help of a", "holds": [["bin/a", "a"], ["lib/*.jar"]]}, {"role": "b", "required": false, "help": "help of b"}]' ]
 }
+
+@test "meta says what membership of a cluster fills in" {
+  CLUSTER='
+level | id      |
+size  | members | {id}@{address}:{must}
+must  | primary | a|b
+'
+  run meta
+  python3 - "$output" <<'PY'
+import json, sys
+assert json.loads(sys.argv[1])["cluster"] == [
+    {"parameter": "level", "from": "id", "form": ""},
+    {"parameter": "size", "from": "members", "form": "{id}@{address}:{must}"},
+    {"parameter": "must", "from": "primary", "form": "a|b"},
+]
+PY
+}
+
+@test "a kind that forms no clusters says so" {
+  run meta
+  [[ $output == *'"cluster": [],'* ]]
+}
