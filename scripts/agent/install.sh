@@ -35,6 +35,8 @@ hand_install() {
 
 # known_host: without a token, what is enrolled here already is put right from what is here.
 known_host() {
+  ! is_half_enrolled ||
+    fail "$BAD_ARGUMENTS" 'an enrolment was begun here and not finished: give its join token again, or another one and --force'
   if ! is_enrolled || ! release_of current; then
     fail "$BAD_ARGUMENTS" 'there is no join token on standard input: towline host invite NAME prints one'
   fi
@@ -80,7 +82,11 @@ enrol() {
     note "This host is enrolled already, as $(host_name)"
     return
   fi
-  [[ -z ${OPTIONS[force]-} ]] || { options+=(--force) RESTART=1 && puller_stop; }
+  [[ -z ${OPTIONS[force]-} ]] || options+=(--force)
+  if [[ -n ${OPTIONS[force]-} ]] || goes_on_enrolling; then
+    RESTART=1
+    puller_stop || : # no unit is there yet; an agent that works still is told by `enroll`
+  fi
   if [[ -n ${OPTIONS['ca-file']-} ]]; then
     put "$prefix/etc/ca.pem" 0644 <"${OPTIONS['ca-file']}"
     options+=(--ca-file "$prefix/etc/ca.pem")

@@ -195,7 +195,7 @@ judge_backend() {
   ((REPLY > 0)) || ! enrols || problem "the join token expired at ${WHO[expires_at]}: invite the host again"
 }
 
-enrols() { [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled; }
+enrols() { [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled || goes_on_enrolling; }
 needs_backend() { # not where nothing has to be asked for
   ! enrols || return 0
   if [[ -n ${WHO[agent_digest]-} ]]; then

@@ -279,6 +279,24 @@ def test_expired_token_of_a_host_that_is_enrolled(host: Host) -> None:
     assert 0 == host.install(late).code
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_forced_enrolment_that_was_cut_off_is_finished_by_the_same_command(host: Host, begun: bool) -> None:
+    """Also without --force, and while the agent of the former identity runs again: self_healing started it."""
+    assert 0 == host.install(host.offer("1.0"), "--force").code
+    keys, half = host.prefix / "state/keys", host.prefix / "state/keys.pending"
+    half.mkdir()
+    (half / "token").write_text("token-0002\n")
+    (keys / "token").write_text("token-0001\n")
+    if begun:
+        (keys / "token").unlink()
+        said = host.install("")
+        assert (2, True) == (said.code, "begun here and not finished" in said.err), said.err
+    (host.prefix / "enrolment").unlink()
+    told = host.install(host.invite(archive(host.folder, "1.0"), id="token-0002"))
+    assert (0, True) == (told.code, (host.prefix / "enrolment").exists()), told.err
+    assert (["1.0", "1.0"], "1.0") == (host.starts(), host.runs())
+
+
 HALF: dict[str, Callable[[Path], object]] = {
     "the agent's folder": lambda prefix: shutil.rmtree(prefix / "agent"),
     "the puller of the release": lambda prefix: next(prefix.glob("agent/releases/*/bin/towline-puller")).unlink(),
