@@ -18,6 +18,7 @@ judge() {
   judge_identity
   judge_runner
   judge_proxies
+  judge_authorities
   judge_backend
   judge_git
   problems_end 'nothing was changed. Put right what stands above and run the same command again'
@@ -198,12 +199,23 @@ judge_backend() {
 enrols() { [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled || goes_on_enrolling; }
 needs_backend() { # not where nothing has to be asked for
   ! enrols || return 0
+  ! names_other_authorities || return 0 # with which nobody could talk to it, perhaps
   if [[ -n ${WHO[agent_digest]-} ]]; then
     release_with "${WHO[agent_digest]}" || return 0
   else
     release_of current || return 0
   fi
   return 1
+}
+
+names_other_authorities() { [[ -n ${OPTIONS['ca-file']-} ]] && ! cmp -s "${OPTIONS['ca-file']}" "$prefix/etc/ca.pem"; }
+
+judge_authorities() {
+  local -r file=${OPTIONS['ca-file']-}
+  local text
+  [[ -n $file ]] || return 0
+  text=$(head -c 1048576 -- "$file" 2>/dev/null | tr -d '\0') || text=''
+  [[ $text == *-----BEGIN*CERTIFICATE-----* ]] || problem "--ca-file $file: no file with certificates in PEM that can be read"
 }
 
 # judge_git: when documents are to come from git.
