@@ -129,6 +129,11 @@ judge_method() {
   case ${OPTIONS[method]-}:$machine in
     self-contained:x86_64 | :x86_64) return 0 ;;
     self-contained:*) problem "this machine is $machine; the self-contained archive is for x86_64 (--method wheels)" && return 0 ;;
+    wheels:*) ;;
+    *) # the archive of wheels has a command that says so: this one is for x86_64. Nothing of it is fetched
+      [[ -z ${WHO[agent_digest]-} ]] || release_with "${WHO[agent_digest]}" ||
+        problem "this machine is $machine, and the archive that the join token names is for x86_64: on the backend, give the host's service of kind agent the archive of wheels, and invite the host again"
+      ;;
   esac
   find_python || problem "$machine needs --method wheels, and for that Python 3.11 or newer with venv (Debian, Ubuntu: apt-get install python3-venv; RHEL family: dnf install python3.11)"
 }
