@@ -37,6 +37,10 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/jvm.sh"
 # shellcheck source=common/sql.sh
 . "$COMMON/common/sql.sh"
+# shellcheck source=common/keys.sh
+. "$COMMON/common/keys.sh"
+# shellcheck source=common/drift.sh
+. "$COMMON/common/drift.sh"
 # shellcheck source=common/verb.sh
 . "$COMMON/common/verb.sh"
 # shellcheck source=common/tool.sh

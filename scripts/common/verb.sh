@@ -103,18 +103,17 @@ configured() { # the last word of configure: what was recorded, and the digest t
   record_parameters
   [[ ! -d $service_dir ]] || share "$etc"
   config_digest
+  keep_written
   fact config "$REPLY"
 }
 
 # look: the first half of check_status. Ends the call when nothing is there or nothing runs; else the kind goes on.
 look() {
-  local file
   read_identity || :
   [[ -n ${IDENTITY[adopted]-} ]] || is_installed || [[ -n ${IDENTITY[pid]-} ]] || answer absent "$service is not installed"
   if is_installed; then
     if alive; then config_digest "/proc/${IDENTITY[pid]}/cmdline"; else config_digest; fi
-    fact config "$REPLY"
-    for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
+    config_facts
   elif alive; then
     digests "/proc/${IDENTITY[pid]}/cmdline"
   fi
