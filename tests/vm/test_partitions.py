@@ -53,7 +53,7 @@ def lonely(early: Host, new_host: Callable[..., Host]) -> Host:
     host.machine.run("mkdir", "-p", f"/etc/systemd/system/{UNIT}.d")
     host.machine.write(f"/etc/systemd/system/{UNIT}.d/cut.conf", WAITS_FOR_THE_CUT)
     process = host.begin_paste()
-    until("it is known and about to start", lambda: _starts(host), limit_s=120)
+    until("it is known and about to start", lambda: _starts(host))
     host.lab.network.change(host.name, cut="refuse")
     host.machine.run("touch", "/srv/is-cut")
     status, said = talk(process)
@@ -94,7 +94,7 @@ def test_cut_off_before_it_is_known_it_says_so(early: Host, command: str) -> Non
     early.lab.network.change(early.name, cut="")
     process = early.begin_paste(command)
     unpacking = f"compgen -G '{PREFIX}/agent/releases/.new-*'"
-    until("it unpacks", lambda: early.machine.sh(unpacking, accept=None).status == 0, limit_s=120, every_s=0.01)
+    until("it unpacks", lambda: early.machine.sh(unpacking, accept=None).status == 0, every_s=0.01)
     early.lab.network.change(early.name, cut="drop")
     status, said = talk(process)
     assert 0 != status
@@ -159,7 +159,7 @@ def test_let_in_it_converges_by_itself(lonely: Host, measured: Callable[[str], N
 def _let_in(host: Host, measured: Callable[[str], None]) -> None:
     up_s = _up_s(host)
     host.lab.network.change(host.name, cut="")
-    took = until("converged", lambda: host.site.standing(host.name)[0] == "converged", limit_s=240)
+    took = until("converged", lambda: host.site.standing(host.name)[0] == "converged")
     measured(f"cut off for {up_s:.0f} s, converged {took:.1f} s after it was let in")
 
 
@@ -169,9 +169,9 @@ def test_a_running_host_that_is_cut_off_heals_itself(lonely: Host) -> None:
     lonely.lab.network.change(lonely.name, cut="link")
     before = lonely.services()
     lonely.machine.run("systemctl", "stop", "towline-cache.service")
-    until("the service is back", lambda: _others(lonely, before), limit_s=120)
+    until("the service is back", lambda: _others(lonely, before))
     lonely.lab.network.change(lonely.name, cut="")
-    until("the runs have arrived", lambda: _healed(lonely), limit_s=120)
+    until("the runs have arrived", lambda: _healed(lonely))
     lonely.until_converged()
 
 
@@ -192,6 +192,6 @@ def test_five_minutes_without_a_word(lonely: Host, measured: Callable[[str], Non
     lonely.declare(cache=shop.cache("lonely", maxmemory="24mb"))
     until("five minutes", lambda: _up_s(lonely) >= up_s + REALLY_S, limit_s=2 * REALLY_S, every_s=5)
     assert (pids, pid) == (lonely.services(), lonely.alive()["pid"])
-    until("it is called stale", lambda: lonely.site.standing("lonely")[0] == "stale", limit_s=120)
+    until("it is called stale", lambda: lonely.site.standing("lonely")[0] == "stale")
     _let_in(lonely, measured)
     assert "maxmemory 25165824" in lonely.machine.read(f"{PREFIX}/services/cache/etc/redis.conf")
