@@ -44,7 +44,7 @@ def pasted(token: str, *, backend_url: str, agentctl_hex: str, way: Way, wheels:
     url = quote(f"{way.mirror.rstrip('/') or f'{backend_url}/v1/agent'}/sha256/{agentctl_hex}")
     curl = f"curl -gfsSL --connect-timeout 20 --retry 3{_option(' --cacert', way.ca_file)}"
     options = _options(way, with_mirror=True, wheels=wheels)
-    wget = f"wget -nv -T 20{_option(' --ca-certificate', way.ca_file)}"
+    wget = f"wget -nv -T 20 -t 4{_option(' --ca-certificate', way.ca_file)}"
     lines = (
         """(umask 077; d=$(mktemp -d) && trap 'rm -rf -- "$d"' EXIT && cat >"$d/token" &&""",
         # One of them alone: what it says of its failure is the reason, and not that the other one is missing.
