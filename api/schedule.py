@@ -44,6 +44,12 @@ class Schedule:
             next_run_time=datetime.now(UTC),
         )
 
+    def soon(self, name: str) -> None:
+        """Call that job now rather than at its time. One that runs at this moment is called again at its time."""
+        job = self._scheduler.get_job(name)
+        if job is not None and job.next_run_time is not None:
+            job.modify(next_run_time=datetime.now(UTC))
+
     def start(self) -> None:
         """Begin. Needs a running event loop."""
         self._scheduler.start()

@@ -1,13 +1,14 @@
 """From one snapshot of everything declared to the signed documents that differ from those published. Pure, but for
 the randomness of sealing, which is kept."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import msgspec
 from msgspec import Struct, structs
 
-from api.publish.rolls import Heard, Hold, Side, as_published, holds, hosts_of, rolling
+from api.publish.rolls import Heard, Hold, as_published, holds, hosts_of, rolling, side_of
 from api.publish.sealer import SealedKey, Sealer
 from desired_state.catalogue import Catalogue, HostEntry, ServiceEntry
 from desired_state.cluster import expanded
@@ -110,7 +111,7 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
             later[host.host] = content
         elif content is not None:
             work.sign(content)
-    held = work.hold_back(in_clusters, later)
+    held = work.hold_back(later)
     declared = {host.host for host in snapshot.catalogue.hosts}
     return Issue(
         documents=tuple(work.documents),
@@ -156,19 +157,16 @@ class _Work:
         except NotRenderable as error:
             self.refused[content.host] = str(error)
 
-    def hold_back(
-        self, hosts: Collection[HostName], contents: Mapping[HostName, Content]
-    ) -> dict[HostName, tuple[Hold, ...]]:
+    def hold_back(self, contents: Mapping[HostName, Content]) -> dict[HostName, tuple[Hold, ...]]:
         """Sign these, each with what is its turn, and say what is held back on which host."""
         snapshot = self._snapshot
-        sides = {
-            host: Side(content=contents.get(host), heard=snapshot.heard.get(host, Heard())) for host in sorted(hosts)
-        }
-        digests = {host: one.content_digest for host, one in snapshot.published.items() if host in sides}
-        held = holds(snapshot.catalogue, self._terms.kinds, sides, digests)
+        digests = {host: one.content_digest for host, one in snapshot.published.items() if host in contents}
+        changed = {host for host, content in contents.items() if content_digest(content) != digests.get(host)}
+        side = cache(lambda host: side_of(contents.get(host), snapshot.heard.get(host, Heard())))
+        held = holds(snapshot.catalogue, self._terms.kinds, changed, side)
         for host, content in contents.items():
             there = held.get(host, ())
-            self.sign(as_published(sides[host], there) if there else content, there)
+            self.sign(as_published(side(host), there) if there else content, there)
         return held
 
 

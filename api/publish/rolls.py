@@ -5,9 +5,8 @@ fresh date must reach a host whatever its cluster waits for. Until its turn, the
 what it said before, byte for byte (docs/adr/0014).
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from functools import cached_property
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -18,7 +17,7 @@ from desired_state.contract import KindMeta
 from desired_state.document import Document, Service
 from desired_state.names import Digest, HostName, Kind, ServiceName, digest_of
 from desired_state.note import parse_note
-from desired_state.render import Content, content_digest
+from desired_state.render import Content
 from desired_state.report import ServiceStatus, Status
 from desired_state.rolling import Member, Rank, Turns, in_order, turns
 
@@ -48,25 +47,20 @@ class Heard(Struct, frozen=True, kw_only=True):
     fresh: bool = False
 
 
-class Side(Struct, frozen=True, kw_only=True, dict=True):
+class Side(Struct, frozen=True, kw_only=True):
     """One host of a cluster: what it shall be, what is published for it, what it said."""
 
-    content: Content | None
+    content: Content | None = None
     """None where no document can be made."""
-    heard: Heard
-
-    @cached_property
-    def document(self) -> Document | None:
-        """The one that is published. It is our own: its signature is not checked."""
-        return _DOCUMENT.decode(parse_note(self.heard.note).text) if self.heard.note else None
-
-    @cached_property
-    def status(self) -> Status | None:
-        """What it said last; None also for words that this version does not know."""
-        try:
-            return _STATUS.decode(self.heard.status) if self.heard.status else None
-        except msgspec.ValidationError:
-            return None
+    document: Document | None = None
+    """The one that is published."""
+    digest: Digest | Literal[""] = ""
+    """Of its bytes."""
+    status: Status | None = None
+    spoke: bool = False
+    """It has said something, if only in words that this version does not know."""
+    fresh: bool = False
+    """And lately."""
 
     def wanted(self, name: ServiceName) -> Service | None:
         """The service as it shall be."""
@@ -84,6 +78,26 @@ class Side(Struct, frozen=True, kw_only=True, dict=True):
 Sides = Mapping[HostName, Side]
 
 
+def side_of(content: Content | None, heard: Heard) -> Side:
+    """One host, from what is kept of it. The document is our own: its signature is not checked."""
+    note, body = heard.note, heard.status
+    return Side(
+        content=content,
+        document=_DOCUMENT.decode(parse_note(note).text) if note else None,
+        digest=digest_of(note) if note else "",
+        status=_status_in(body) if body else None,
+        spoke=body is not None,
+        fresh=heard.fresh,
+    )
+
+
+def _status_in(body: bytes) -> Status | None:
+    try:
+        return _STATUS.decode(body)
+    except msgspec.ValidationError:
+        return None
+
+
 def rolling(catalogue: Catalogue) -> tuple[ServiceEntry, ...]:
     """Services whose changes reach one member at a time."""
     return tuple(entry for entry in catalogue.services if entry.cluster is not None and entry.cluster.rolling)
@@ -95,19 +109,19 @@ def hosts_of(entries: Iterable[ServiceEntry]) -> frozenset[HostName]:
 
 
 def holds(
-    catalogue: Catalogue, kinds: Mapping[Kind, KindMeta], sides: Sides, published: Mapping[HostName, Digest]
+    catalogue: Catalogue,
+    kinds: Mapping[Kind, KindMeta],
+    changed: Collection[HostName],
+    side: Callable[[HostName], Side],
 ) -> dict[HostName, tuple[Hold, ...]]:
-    """What is held back on which host. `published` has the digest of each published content."""
-    changed = {
-        host
-        for host, side in sides.items()
-        if side.content is not None and content_digest(side.content) != published.get(host)
-    }
+    """What is held back on which host. `changed` are hosts that would get another content than is published; only of
+    clusters with one of these is anything asked of `side`."""
     found: dict[HostName, tuple[Hold, ...]] = {}
     for entry in sorted(rolling(catalogue), key=lambda entry: entry.service):
-        if entry.cluster is None or not changed & entry.cluster.members.keys():
+        members = entry.cluster.members if entry.cluster else {}
+        if members.keys().isdisjoint(changed):
             continue
-        decided = decide(entry, kinds.get(entry.kind), sides)
+        decided = decide(entry, kinds.get(entry.kind), {host: side(host) for host in members})
         for host, wait in sorted(decided.waits.items()):
             found[host] = (*found.get(host, ()), Hold(service=entry.service, on=wait.on, reason=wait.reason))
     return found
@@ -115,23 +129,26 @@ def holds(
 
 def decide(entry: ServiceEntry, meta: KindMeta | None, sides: Sides) -> Turns:
     """Whose turn it is in one cluster."""
-    return turns(_members(entry, sides), at_once=at_once(entry, meta, sides))
+    return turns(_members(entry, sides), at_once=bool(at_once(entry, meta, sides)))
 
 
-def order(entry: ServiceEntry, sides: Sides) -> tuple[HostName, ...]:
+def in_turn(entry: ServiceEntry, sides: Sides) -> tuple[HostName, ...]:
     """In which order members would get what they lack, as things stand."""
     return tuple(member.host for member in in_order(_members(entry, sides)))
 
 
-def at_once(entry: ServiceEntry, meta: KindMeta | None, sides: Sides) -> bool:
-    """Whether the change cannot go one by one: it moves the primary, or it is not wanted so."""
+def at_once(entry: ServiceEntry, meta: KindMeta | None, sides: Sides) -> str:
+    """Why the change goes to all members at once; empty where they get it one after another."""
     cluster = entry.cluster
-    if cluster is None or not cluster.rolling or meta is None:
-        return True
-    if not meta.has_primary or cluster.primary is None or cluster.primary not in sides:
-        return False
-    before = sides[cluster.primary].published(entry.service)
-    return before is None or not leads(before, meta)
+    if cluster is None or not cluster.rolling:
+        return "rolling is false"
+    if not any(member.serves for member in _members(entry, sides)):
+        return "no member serves"
+    primary = sides.get(cluster.primary or "")
+    if meta is None or not meta.has_primary or primary is None:
+        return ""
+    before = primary.published(entry.service)
+    return "" if before is not None and leads(before, meta) else f"the primary becomes {cluster.primary}"
 
 
 def as_published(side: Side, held: Collection[Hold]) -> Content:
@@ -188,16 +205,16 @@ def _state(name: ServiceName, side: Side) -> tuple[Rank, bool, str]:
 
 def _unsettled(name: ServiceName, side: Side) -> str:
     """Why nobody knows that what is published for it is applied there; empty when it is known."""
-    document, status, heard = side.document, side.status, side.heard
-    if document is None or heard.note is None or heard.status is None:
+    document, status = side.document, side.status
+    if document is None or not side.spoke:
         return f"it has not reported revision {document.revision if document else 1} yet"
     if status is None:
         return "its report cannot be read by this version of the backend"
-    if not heard.fresh:
+    if not side.fresh:
         return "nothing was heard of it lately"
     if "suspended" in (status.mode, document.mode):
         return "it is suspended, so nobody looks after it"
-    if status.document_digest != digest_of(heard.note) or side.said(name) is None:
+    if status.document_digest != side.digest or side.said(name) is None:
         return f"it has not reported revision {document.revision} yet"
     reached = status.applied_revision == document.revision and status.sync in ("synced", "drifted")
     return "" if reached else _not_reached(document.revision, status)
