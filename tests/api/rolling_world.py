@@ -10,7 +10,7 @@ from api.services.publishing import Publication, publish
 from desired_state.catalogue import Cluster, HostEntry, Member, ServiceEntry
 from desired_state.names import digest_of
 from desired_state.observed import Observation
-from desired_state.report import Delivery, Report, ServiceStatus, Status
+from desired_state.report import Condition, Delivery, Report, ServiceStatus, Status
 from tests.api.fleet_world import TOY, World
 
 QUORUM = TOY.replace(b'"toy"', b'"quorum"').replace(
@@ -69,6 +69,9 @@ class Roll:
                 accepted_revision=document.revision,
                 applied_revision=document.revision,
                 document_digest=digest_of(note),
+                conditions=(
+                    Condition(type="Ready", status="True", reason="Converged", message="", since=self.world.now),
+                ),
                 services=tuple(
                     ServiceStatus(
                         name=service.name,
