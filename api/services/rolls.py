@@ -34,16 +34,26 @@ async def tell_of_rolls(connection: AsyncConnection, before: Held, issue: Issue,
     hosts = sorted(host for host in before.keys() | issue.held.keys() if before.get(host) != issue.held.get(host))
     await publications.tell(connection, micros(now), "host", hosts)
     old, new = _by_service(before), _by_service(issue.held)
-    for service in sorted(old.keys() | new.keys()):
-        was, waits = old.get(service, {}), new.get(service, {})
-        if was == waits:
-            continue
-        released = sorted(was.keys() - waits.keys())
-        detail = {"held": _names(sorted(waits)), "released": _names(released)}
-        detail["message"] = "; ".join(sorted(set(waits.values()))) or "nothing waits any more"
-        action = "cluster.held" if waits else "cluster.released"
-        subject = f"service/{service}"
-        await audit.append(connection, now=now, actor=SCHEDULE.actor, action=action, subject=subject, detail=detail)
+    lines = [
+        _line(service, old.get(service, {}), new.get(service, {}))
+        for service in sorted(old.keys() | new.keys())
+        if old.get(service) != new.get(service)
+    ]
+    if lines:
+        await audit.append_all(connection, lines, now=now)
+
+
+def _line(service: ServiceName, was: Mapping[HostName, str], waits: Mapping[HostName, str]) -> audit.Line:
+    return audit.Line(
+        actor=SCHEDULE.actor,
+        action="cluster.held" if waits else "cluster.released",
+        subject=f"service/{service}",
+        detail={
+            "held": _names(sorted(waits)),
+            "released": _names(sorted(was.keys() - waits.keys())),
+            "message": "; ".join(sorted(set(waits.values()))) or "nothing waits any more",
+        },
+    )
 
 
 def _by_service(held: Held) -> dict[ServiceName, dict[HostName, str]]:

@@ -1,12 +1,16 @@
 """A change of a cluster is published one member at a time; what waits is told, and nothing of it is stored for long."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy.event
 from msgspec.structs import replace
 from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import snapshot, transaction
 from api.models import event, host_identity, host_override, publication
@@ -18,7 +22,7 @@ from api.services.host_detail import host_detail
 from api.services.ingest import Ingest
 from api.services.publishing import Publication
 from api.services.service_detail import service_detail
-from desired_state.catalogue import Cluster, Member, Override, Placement
+from desired_state.catalogue import Cluster, HostEntry, Member, Override, Placement, ServiceEntry
 from desired_state.report import Condition, Delivery, Heartbeat
 from tests.api.fleet_world import NOW, World, in_a_world
 from tests.api.rolling_world import HOSTS, LAST, OTHER, QUEUE, Roll, reasons
@@ -454,3 +458,51 @@ async def enrolled(world: World) -> None:
     keys = {"identity_key": "", "sealing_key": "", "enrolled_at_us": 0, "agent_version": ""}
     async with transaction(world.engine) as connection:
         await connection.execute(insert(host_identity), [{"host": host.host, **keys} for host in HOSTS])
+
+
+def test_deciding_asks_no_question_for_each_host(database_url: str) -> None:
+    """Ten clusters or one: as many statements, while something is held and when nothing is new."""
+
+    def clusters(count: int) -> list[HostEntry | ServiceEntry]:
+        found: list[HostEntry | ServiceEntry] = []
+        for number in range(count):
+            names = [f"h{number}-{letter}" for letter in "abc"]
+            members = {name: Member(id=place) for place, name in enumerate(names, 1)}
+            found += [HostEntry(host=name) for name in names]
+            found.append(replace(QUEUE, service=f"q{number}", cluster=Cluster(members=members, primary=names[0])))
+        return found
+
+    async def work(world: World) -> list[list[int]]:
+        found = []
+        for count in (1, 10):
+            declared = clusters(count)
+            roll = Roll(world)
+            await world.declare(declared)
+            await roll.publish()
+            await roll.report(*(entry.host for entry in declared if isinstance(entry, HostEntry)))
+            await world.declare([replace(e, version="2") if isinstance(e, ServiceEntry) else e for e in declared])
+            with statements(world.engine) as first:
+                held = await roll.publish()
+            with statements(world.engine) as again:
+                await roll.publish()
+            assert len(held.held) == 2 * count
+            found.append([first[0], again[0]])
+        return found
+
+    one, ten = in_a_world(database_url, work)
+    assert (one, True) == (ten, one[1] < 20)
+
+
+@contextmanager
+def statements(engine: AsyncEngine) -> Iterator[list[int]]:
+    """How many statements go to the database meanwhile."""
+    count = [0]
+
+    def counted(*_: object) -> None:
+        count[0] += 1
+
+    sqlalchemy.event.listen(engine.sync_engine, "before_cursor_execute", counted)
+    try:
+        yield count
+    finally:
+        sqlalchemy.event.remove(engine.sync_engine, "before_cursor_execute", counted)
