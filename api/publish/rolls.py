@@ -2,7 +2,7 @@
 
 What is held is one service in one host's document, not the document: a suspension, another service, a new key or a
 fresh date must reach a host whatever its cluster waits for. Until its turn, the document goes on saying of that service
-what it said before, byte for byte (docs/adr/0014).
+what it said before, byte for byte (docs/adr/0015).
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -2,15 +2,16 @@
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.end_to_end import databases
 from tests.end_to_end.demo.wire import redis_ask
-from tests.end_to_end.world import World
+from tests.end_to_end.world import World, new_world
 from tests.servers.process import free_ports
 
 MEMBERS = ("db-1", "db-2", "db-3")
@@ -55,6 +56,12 @@ class Sessions:
             self.world.host(host, more="address: 127.0.0.1\n").start(self.world.processes)
         self.converged()
 
+    def as_formed(self) -> None:
+        """As it was formed, whatever a test has done to it."""
+        self.declare(rolling=False)
+        self.declare()
+        self.converged()
+
     def converged(self) -> None:
         """Waits until every host stands so."""
         for host in MEMBERS:
@@ -78,6 +85,22 @@ class Sessions:
         """The last word of what its server answers."""
         answer = redis_ask(self.ports[host], *words)
         return answer.split()[-1] if answer else answer
+
+
+@pytest.fixture(scope="module")
+def formed() -> Iterator[Sessions]:
+    """The cluster, formed once for all tests here: that takes longer than what they do with it."""
+    with new_world() as world:
+        sessions = Sessions(world)
+        sessions.form()
+        yield sessions
+
+
+@pytest.fixture
+def sessions(formed: Sessions) -> Sessions:
+    """The cluster, well and as it was formed."""
+    formed.as_formed()
+    return formed
 
 
 def documents_and_reports(world: World, after: dict[str, int]) -> list[tuple[str, str]]:
@@ -105,17 +128,17 @@ def only_waiting_on(sessions: Sessions, waiting: Sequence[str], reason: str) -> 
     return None if right else f"held: {held}"
 
 
-def test_a_cluster_forms_at_once_and_changes_one_member_after_another(world: World) -> None:
-    """Replicas follow the primary by its address and port. A change reaches the next member when the last one has
-    reported it, the primary last; nobody ever waits for ever."""
-    sessions = Sessions(world)
-    sessions.form()
-
+def test_replicas_follow_the_primary_of_the_catalogue(sessions: Sessions) -> None:
+    """Their documents have its address and port, and what is written there arrives."""
     leader = f"127.0.0.1:{sessions.ports[PRIMARY]}"
     assert [None, leader, leader] == [sessions.parameters(host).get("replica_of") for host in MEMBERS]
     assert "OK" == sessions.asked(PRIMARY, "SET", "a", "1")
-    world.until("db-3 has it", lambda: None if sessions.asked("db-3", "GET", "a") == "1" else "not yet")
-    before = sessions.revisions()
+    sessions.world.until("db-3 has it", lambda: None if sessions.asked("db-3", "GET", "a") == "1" else "not yet")
+
+
+def test_a_change_reaches_one_member_after_another_and_the_primary_last(sessions: Sessions) -> None:
+    """The next one gets its document when the last one has reported that it has applied its own; all get it."""
+    world, before = sessions.world, sessions.revisions()
 
     sessions.declare(databases=8)
     sessions.converged()
@@ -135,12 +158,10 @@ def test_a_cluster_forms_at_once_and_changes_one_member_after_another(world: Wor
     assert {"cluster.held", "cluster.released"} <= set(actions)
 
 
-def test_a_member_that_breaks_stops_the_roll(world: World) -> None:
+def test_a_member_that_breaks_stops_the_roll(sessions: Sessions) -> None:
     """The others stay as they are and go on serving; which one is waited for, and why, is told. What mends it does not
     wait."""
-    sessions = Sessions(world)
-    sessions.form()
-    before = sessions.revisions()
+    world, before = sessions.world, sessions.revisions()
 
     sessions.declare(bind=NOWHERE)
     reason = f"waits for db-2: it has not reached revision {before['db-2'] + 1}"
@@ -161,11 +182,9 @@ def test_a_member_that_breaks_stops_the_roll(world: World) -> None:
     assert "PONG" == sessions.asked("db-2", "PING")
 
 
-def test_without_rolling_all_members_change_at_once(world: World) -> None:
+def test_without_rolling_all_members_change_at_once(sessions: Sessions) -> None:
     """The way out, also while a roll is stopped: every member has its document with the same publication."""
-    sessions = Sessions(world)
-    sessions.form()
-    before = sessions.revisions()
+    world, before = sessions.world, sessions.revisions()
     world.processes.stop(world.machines["db-2"].agent)
 
     sessions.declare(databases=8)
@@ -176,6 +195,7 @@ def test_without_rolling_all_members_change_at_once(world: World) -> None:
     assert {host: revision + 1 for host, revision in before.items()} == sessions.revisions()
     for host in ("db-1", "db-3"):
         world.until_standing(host, "converged")
+    world.machines["db-2"].start(world.processes)
     assert ["8", "8"] == [_databases(sessions, host) for host in ("db-1", "db-3")]
 
 
