@@ -36,7 +36,6 @@ class Sessions:
             "version": used.version,
             "packages": {"server": f"{used.name}-{used.version}"},
             "parameters": {"maxmemory": "16mb", "start_timeout": "10s", **parameters},
-            "health": {"interval_s": 1},
             "cluster": {
                 "members": {host: {"id": number} for number, host in enumerate(MEMBERS, 1)},
                 "primary": PRIMARY,
@@ -170,8 +169,7 @@ def test_a_member_that_breaks_stops_the_roll(sessions: Sessions) -> None:
     assert before | {"db-2": before["db-2"] + 1} == sessions.revisions()
     assert ["PONG", "PONG"] == [sessions.asked(host, "PING") for host in ("db-1", "db-3")]
     world.until("the command line says so", partial(_not_told, world, f"db-1: sessions {reason}"))
-    word, sentence = world.backend.standings()["db-1"]
-    assert ("converging", True) == (word, sentence.startswith(f"sessions {reason}"))
+    assert world.until_standing("db-1", "converging").startswith(f"sessions {reason}")
     world.backend.sign_in_to_page()
     assert reason in world.backend.page("/hosts/db-1")
     assert reason in world.backend.page("/services/sessions")
