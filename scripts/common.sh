@@ -35,6 +35,8 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/options.sh"
 # shellcheck source=common/jvm.sh
 . "$COMMON/common/jvm.sh"
+# shellcheck source=common/spring.sh
+. "$COMMON/common/spring.sh"
 # shellcheck source=common/sql.sh
 . "$COMMON/common/sql.sh"
 # shellcheck source=common/verb.sh

@@ -1,0 +1,59 @@
+"""Archives that stand in where the real program takes long to start: upstream's layout, and a tiny server behind it.
+
+What a script does with a service on the JVM is the same with one that is up in a moment, so the conformance run takes
+these; `nox -s middleware` runs the real ones.
+"""
+
+from pathlib import Path
+
+from tests.middleware.archives import Package, made_archive
+
+_JAVA = '''\
+#!/usr/bin/env python3
+"""Stands in for Java: serves what the program that it is to run would serve, and answers as if all were well."""
+import signal
+import socket
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+if sys.argv[1:] == ["-version"]:
+    sys.exit(print('openjdk version "17.0.0"', file=sys.stderr))
+said = {}
+for word in sys.argv[1:]:
+    name, _, value = word.removeprefix("--").removeprefix("-D").partition("=")
+    said[name] = value
+folder = said.get("spring.config.additional-location", "").removeprefix("file:")
+if folder:
+    with open(folder + "application.properties", encoding="ascii") as lines:
+        said |= dict(line.rstrip("\\n").split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+class Well(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"OK")
+
+
+address = said.get("server.address", "127.0.0.1")
+web = int(said.get("server.port") or said["nacos.server.main.port"])
+if "nacos.home" in said:
+    gRPC = socket.create_server((address, web + 1000))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+ThreadingHTTPServer((address, web), Well).serve_forever()
+'''
+
+
+def stand_in_java_archive(cache: Path | None = None) -> Package:
+    """Calls itself Java 17."""
+    return made_archive("stand-in-java", "17.0.0", {"bin/java": (_JAVA.encode(), 0o755)}, cache)
+
+
+def stand_in_nacos_archive(version: str, cache: Path | None = None) -> Package:
+    """Nacos' folders and names; for the stand-in of Java."""
+    files = {
+        "target/nacos-server.jar": (f"BOOT-INF/lib/nacos-core-{version}.jar".encode(), 0o644),
+        "conf/nacos-logback.xml": (b"<configuration/>", 0o644),
+    }
+    return made_archive("stand-in-nacos", version, files, cache)
