@@ -177,11 +177,11 @@ launch_command() {
   mkdir -p "$data" "$log_dir" "$run/mysql"
   give_account
   own "$run/mysql"
+  rm -f -- "$socket" "$socket.lock" # left by a kill, it names a pid that is somebody else's by now
   as_account mkdir -p "$data/tmp" "$data/files"
   program && LAUNCH_COMMAND=("$REPLY" "--defaults-file=$etc/my.cnf" "${as_root[@]+"${as_root[@]}"}")
   made_once "$data/db" initialise
-  LAUNCH_COMMAND+=("--init-file=$etc/accounts.sql")
-  LAUNCH_FOLDER=$data
+  LAUNCH_COMMAND+=("--init-file=$etc/accounts.sql") LAUNCH_FOLDER=$data
 }
 
 initialise() { # initialise FOLDER

@@ -43,11 +43,11 @@ signal() { ! alive || kill -s "$1" "${IDENTITY[pid]}" 2>/dev/null || :; }
 end_process() {
   alive || return 0
   signal TERM
-  deadline "$1"
+  deadline "$1" 20
   if ! wait_until gone; then
     log "process ${IDENTITY[pid]} did not end within its time: killed"
     signal KILL
-    deadline 5
+    deadline 15 # a large one on a busy disk takes its time to die
     wait_until gone || fail "$FAILED" "process ${IDENTITY[pid]} does not end"
   fi
   did "process ${IDENTITY[pid]} has ended"

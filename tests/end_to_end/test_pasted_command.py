@@ -10,10 +10,11 @@ import pytest
 
 from desired_state.names import digest_of
 from tests.end_to_end.demo.processes import end, kept_processes
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World
 from tests.middleware.archives import Package
 from tests.servers.agent_archive import agent_archive, variant
+from tests.servers.process import free_ports
 
 pytestmark = pytest.mark.xdist_group("agent-archive")
 

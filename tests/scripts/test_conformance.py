@@ -15,8 +15,9 @@ import pytest
 from desired_state.contract import KindMeta
 from puller.kinds.hostile import hostile_values
 from puller.kinds.traces import running_below, tree
-from tests.scripts.calling import KINDS, SCRIPTS, Service, free_port
+from tests.scripts.calling import KINDS, SCRIPTS, Service
 from tests.scripts.kinds.case import case_of
+from tests.servers.process import free_port
 
 HOSTS_OWN = {"metrics"}
 """Folders below the prefix that belong to the host, not to a service: they stay."""

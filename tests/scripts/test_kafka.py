@@ -8,9 +8,10 @@ import pytest
 
 from puller.kinds.traces import tree
 from tests.middleware import java_runtime_archive
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.kafka import JAVA, RECORDS, consume, packages, produce
+from tests.servers.process import free_port
 
 CASE = case_of("kafka")
 CLUSTER_ID = "towline-cluster-000001"

@@ -9,8 +9,9 @@ import pytest
 
 from puller.kinds.traces import tree
 from tests.middleware import Package, mariadb_archive, mysql_archive
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.mysql import SECRETS, ask
+from tests.servers.process import free_port
 
 ARCHIVES = {"10.11.19": mariadb_archive, "9.7.4": mysql_archive}
 
@@ -184,6 +185,19 @@ def test_a_new_replication_password_takes_hold_on_both(folder: Path) -> None:
     assert eventually(30, lambda: "denied" in replica.status().reason)
     replica.do("reload")
     assert "running" == replica.state_now()
+
+
+@pytest.mark.parametrize("version", ARCHIVES)
+def test_a_socket_that_was_left_behind_does_not_keep_it_from_starting(folder: Path, version: str) -> None:
+    """After a kill another process may have the pid that the socket's lock names."""
+    service = server(folder, version=version)
+    service.do("install", "configure", "start")
+    os.kill(int(service.status().identity[1]), signal.SIGKILL)
+    assert eventually(60, lambda: service.state_now() == "stopped")
+    lock = service.root / "run/mysql/mysql.sock.lock"
+    lock.write_text(f"{os.getpid()}\n")
+    service.do("start")
+    assert "running" == service.state_now()
 
 
 def test_a_stuck_server_is_degraded_in_time(folder: Path) -> None:

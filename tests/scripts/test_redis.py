@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from tests.middleware import redis_archive, valkey_archive
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.redis import ask
+from tests.servers.process import free_port
 
 CASE = case_of("redis")
 

@@ -49,3 +49,15 @@ identity() { # identity PID START BOOT
   signal KILL
   kill -0 "$pid"
 }
+
+@test "a process that does not heed TERM is killed within the caller's time, however patient the service is" {
+  setsid bash -c 'trap "" TERM; echo "$$" >"$0"; while :; do sleep 0.1; done' "$run/stubborn" >/dev/null 2>&1 3>&- &
+  until [ -s "$run/stubborn" ]; do sleep 0.05; done
+  pid=$(<"$run/stubborn")
+  process_stat "$pid" && start=$START_TIME
+  boot_id
+  identity "$pid" "$start" "$REPLY"
+  TOWLINE_TIMEOUT_S=9 SECONDS=0
+  end_process 3600
+  run ! alive
+}
