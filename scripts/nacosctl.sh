@@ -173,6 +173,7 @@ launch_command() {
 # settle: after each start. Until somebody has set a password for the user nacos, anybody could.
 settle() {
   local -r note=$service_dir/admin-password-set
+  wanted_secret admin_password
   [[ -n ${SECRET[admin_password]-} && ! -e $note && ! ${INSTALLED[program]} =~ ^2\.[123]\. ]] || return 0
   to_seconds "${PARAM[start_timeout]}" && wait_healthy "$REPLY"
   set_admin_password

@@ -41,6 +41,7 @@ client_cnf() {
   local -r host=${BASH_REMATCH[1]//[\[\]]/} port=${BASH_REMATCH[3]:-3306} name=${BASH_REMATCH[4]}
   salt
   printf '%s\n' "# $REPLY" '[client]' 'protocol = tcp' "host = $host" "port = $port" "user = ${PARAM[database_user]}" 'connect_timeout = 5' 'default_character_set = utf8mb4'
+  [[ ! -d $service_dir/client/share/charsets ]] || printf '%s\n' "character_sets_dir = $service_dir/client/share/charsets"
   secret_text database_password
   REPLY=${REPLY//\\/\\\\}
   printf 'password = "%s"\n' "${REPLY//\"/\\\"}"

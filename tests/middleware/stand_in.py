@@ -29,11 +29,36 @@ if folder:
         said |= dict(line.rstrip("\\n").split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
+home = said.get("nacos.home") or said.get("user.home", ".")
+
+
+def told(name, otherwise):
+    """What a test has put into its home, for it to say."""
+    try:
+        with open(f"{home}/{name}", "rb") as text:
+            return text.read()
+    except FileNotFoundError:
+        return otherwise
+
+
 class Well(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200)
+        key = said.get("nacos.core.auth.server.identity.key", "")
+        if self.path.endswith("/cluster/nodes"):
+            allowed = self.headers.get(key) == said.get("nacos.core.auth.server.identity.value")
+            self.answer(*((200, told("nodes", b"[]")) if allowed else (403, b"who are you?")))
+        else:
+            self.answer(int(told("status", b"200")), told("words", b"OK"))
+
+    def do_POST(self):
+        with open(f"{home}/posted", "ab") as posted:
+            posted.write(self.path.encode() + b" " + self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        self.answer(200, told("answer", b'{"code":0,"message":"success"}'))
+
+    def answer(self, status, body):
+        self.send_response(status)
         self.end_headers()
-        self.wfile.write(b"OK")
+        self.wfile.write(body)
 
 
 address = said.get("server.address", "127.0.0.1")
@@ -50,10 +75,24 @@ def stand_in_java_archive(cache: Path | None = None) -> Package:
     return made_archive("stand-in-java", "17.0.0", {"bin/java": (_JAVA.encode(), 0o755)}, cache)
 
 
+_TABLES = """\
+/* as upstream's file is written */
+CREATE TABLE `config_info` (
+  `id` bigint(20) NOT NULL AUTO_INCREMENT COMMENT 'id',
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8 COLLATE=utf8_bin COMMENT='配置';
+CREATE TABLE `users` (
+	`username` varchar(50) NOT NULL PRIMARY KEY COMMENT 'username'
+);
+INSERT INTO users (username) VALUES ('nacos');
+"""
+
+
 def stand_in_nacos_archive(version: str, cache: Path | None = None) -> Package:
     """Nacos' folders and names; for the stand-in of Java."""
     files = {
         "target/nacos-server.jar": (f"BOOT-INF/lib/nacos-core-{version}.jar".encode(), 0o644),
         "conf/nacos-logback.xml": (b"<configuration/>", 0o644),
+        "conf/mysql-schema.sql": (_TABLES.encode(), 0o644),
     }
     return made_archive("stand-in-nacos", version, files, cache)

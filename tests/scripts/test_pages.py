@@ -74,6 +74,7 @@ def test_worked_entries_are_configured_as_they_stand(kind: str, folder: Path) ->
             version=case.version,
             packages=case.packages(),
             parameters={name: _as_text(value) for name, value in entry["parameters"].items()},
+            secrets={name: case.secrets.get(name, "a secret") for name in entry.get("secrets", {})},
         )
         case.prepare(service)
         service.do("install", "configure")

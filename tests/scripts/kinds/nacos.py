@@ -1,9 +1,6 @@
 """Nacos, alone. The conformance run drives a stand-in for it, because the real one takes half a minute to start."""
 
 import json
-import random
-import socket
-from contextlib import ExitStack
 from http.client import HTTPConnection
 from urllib.parse import urlencode
 
@@ -16,6 +13,7 @@ from tests.middleware import (
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.servers.process import free_port
 
 JAVA = "17.0.9"
 SECRETS = {
@@ -23,22 +21,14 @@ SECRETS = {
     "identity_secret": "canary-identity of nacos",
     "admin_password": "canary-Admin&password+%",
 }
-OFFSETS = (0, -1000, 1000, 1001, 2)
-"""Of what Nacos listens on, to its port; the last one is where its console is put."""
+BESIDE = (-1000, 1000, 1001, 2)
+"""How far from its port the others are; the last one is where the tests put its console."""
 
 
-def free_ports() -> dict[str, str]:
-    """A port whose neighbours that Nacos takes too are free, below those that the system gives to anybody."""
-    for _ in range(200):
-        port = random.randrange(12_000, 30_000)
-        with ExitStack() as held:
-            try:
-                for offset in OFFSETS:
-                    held.enter_context(socket.create_server(("127.0.0.1", port + offset)))
-            except OSError:
-                continue
-            return {"port": str(port), "console_port": str(port + 2)}
-    raise OSError("no ports are free for Nacos")
+def ports() -> dict[str, str]:
+    """A port whose neighbours, which Nacos takes too, are free."""
+    port = free_port(*BESIDE)
+    return {"port": str(port), "console_port": str(port + BESIDE[-1])}
 
 
 def ask(service: Service, method: str, path: str, **fields: str) -> tuple[int, str]:
@@ -109,7 +99,7 @@ CASE = Case(
     version="2.3.2",
     packages=lambda: stand_ins("2.3.2"),
     parameters=lambda _: {
-        **free_ports(),
+        **ports(),
         "max_heap": "512mb",
         "jvm_options": "-XX:TieredStopAtLevel=1",
         "stop_timeout": "20s",
