@@ -33,6 +33,10 @@ stop_timeout     | duration | 60s            | 1s..1h    | none    | How long sa
 PACKAGES='
 server | required | archive with bin/redis-server or bin/valkey-server
 '
+# parameter | from | form
+CLUSTER='
+replica_of | primary | {address}:{port}
+'
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  reload 30
 uninstall 180  purge 120

@@ -133,6 +133,15 @@ def _stays(service: Service) -> None:
     assert (identity, "running") == (service.status().identity, service.state_now())
 
 
+def test_what_runs_may_be_installed_and_configured_again(kind: str, folder: Path) -> None:
+    """Under a running process, as after a record that was lost: nothing changes, and the process never notices."""
+    service = made(kind, folder)
+    service.do("install", "configure", "start")
+    before = service.status().out
+    assert ("0", "0") == (service.do("install").changed, service.do("configure").changed)
+    assert (before, "running") == (service.status().out, service.state_now())
+
+
 def test_the_config_digest_is_the_contracts(kind: str, folder: Path) -> None:
     """`config` is what the puller computes itself from the `watch` lines, and tells an edit by hand."""
     service = made(kind, folder)
