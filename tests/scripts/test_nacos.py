@@ -5,13 +5,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.middleware import mariadb_archive
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
-from tests.scripts.kinds.mysql import SECRETS as DATABASE_SECRETS
 from tests.scripts.kinds.mysql import ask
-from tests.scripts.kinds.nacos import SECRETS, stand_ins
-from tests.servers.process import free_port
+from tests.scripts.kinds.nacos import SECRETS, database_of, on, stand_ins
 
 CASE = case_of("nacos")
 UP = '{{"ip":"{0}","port":{1},"state":"{2}","extendInfo":{{"raftPort":"7848"}},"address":"{0}:{1}"}}'
@@ -137,31 +134,7 @@ def test_a_password_that_is_there_stays(folder: Path) -> None:
 @pytest.fixture
 def database(folder: Path) -> Service:
     """An empty database of MariaDB."""
-    service = Service(
-        kind="mysql",
-        name="db",
-        folder=folder,
-        version="10.11.19",
-        packages={"server": mariadb_archive("10.11.19")},
-        parameters={"port": str(free_port()), "buffer_pool_size": "32mb", "database": "nacos", "user": "app"},
-        secrets=DATABASE_SECRETS,
-    )
-    service.do("install", "configure", "start")
-    return service
-
-
-def on(database: Service, service: Service) -> Service:
-    """The same with its data in that database, and with a client."""
-    port = database.parameters["port"]
-    service.parameters |= {
-        "database_url": f"jdbc:mysql://127.0.0.1:{port}/nacos?useSSL=false",
-        "database_user": "app",
-    }
-    service.secrets = {**SECRETS, "database_password": "p\"w\\d $x'y"}
-    database.secrets = {**DATABASE_SECRETS, "user_password": service.secrets["database_password"]}
-    database.do("configure", "reload")
-    service.packages["client"] = database.packages["server"]
-    return service
+    return database_of(folder)
 
 
 def test_the_tables_are_made_in_an_empty_database(folder: Path, database: Service) -> None:

@@ -1,11 +1,15 @@
 """Nacos, alone. The conformance run drives a stand-in for it, because the real one takes half a minute to start."""
 
 import json
+import os
+import signal
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.middleware import (
     java_runtime_archive,
+    mariadb_archive,
     nacos_archive,
     stand_in_java_archive,
     stand_in_nacos_archive,
@@ -13,9 +17,11 @@ from tests.middleware import (
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.mysql import SECRETS as DATABASE_SECRETS
 from tests.servers.process import free_port
 
 JAVA = "17.0.9"
+MARIADB = "10.11.19"
 SECRETS = {
     "token_secret": "Y2FuYXJ5LXRva2VuLW9mLW5hY29zLTAxMjM0NTY3ODk=",
     "identity_secret": "canary-identity of nacos",
@@ -95,6 +101,98 @@ def _software(version: str) -> Software:
     return Software(name="Nacos", version=version, packages=lambda: packages(version))
 
 
+def database_of(folder: Path) -> Service:
+    """A MariaDB with an empty database, and an account for it."""
+    service = Service(
+        kind="mysql",
+        name="db",
+        folder=folder,
+        version=MARIADB,
+        packages={"server": mariadb_archive(MARIADB)},
+        parameters={"port": str(free_port()), "buffer_pool_size": "64mb", "database": "nacos", "user": "app"},
+        secrets=DATABASE_SECRETS,
+    )
+    service.do("install", "configure", "start")
+    return service
+
+
+def on(database: Service, service: Service) -> Service:
+    """The same with its data in that database, and a client to make the tables."""
+    port = database.parameters["port"]
+    service.parameters["database_url"] = (
+        f"jdbc:mysql://127.0.0.1:{port}/nacos?useSSL=false&allowPublicKeyRetrieval=true"
+    )
+    service.parameters["database_user"] = "app"
+    service.secrets["database_password"] = "p\"w\\d $x'y"
+    database.secrets = {**DATABASE_SECRETS, "user_password": service.secrets["database_password"]}
+    database.do("configure", "reload")
+    service.packages["client"] = database.packages["server"]
+    return service
+
+
+def three(software: Software, folder: Path) -> list[Service]:
+    """Three members on this machine."""
+    wanted = [{**CASE.parameters(0), "max_heap": "384mb"} for _ in range(3)]
+    members = ", ".join(f"127.0.0.1:{parameters['port']}" for parameters in wanted)
+    return [
+        Service(
+            kind="nacos",
+            name=f"member-{number}",
+            folder=folder,
+            version=software.version,
+            packages=software.packages(),
+            parameters={**parameters, "members": members},
+            secrets=SECRETS,
+        )
+        for number, parameters in enumerate(wanted, start=1)
+    ]
+
+
+def cluster(software: Software, folder: Path) -> str:
+    """Told to one, all tell it; one is killed, named by the others, and comes back. Nacos 2.2 agrees by Raft alone."""
+    by_raft = software.version.startswith("2.2.")
+    members = three(software, folder)
+    database = None if by_raft else database_of(folder)
+    for service in members:
+        if database is not None:
+            on(database, service)
+        service.do("install", "configure")
+    _start_together(members)
+    _are(members, "running")
+    publish(members[0], "kept", "first")
+    _hold(members, "first")
+    os.kill(members[2].process(), signal.SIGKILL)
+    lost = f"2 of 3 members are up: 127.0.0.1:{members[2].parameters['port']} is "
+    assert eventually(240, lambda: members[0].status().reason.startswith(lost)), members[0].status().reason
+    publish(members[1], "kept", "second")
+    _hold(members[:2], "second")
+    _start_together(members[2:])
+    _are(members, "running")
+    _hold(members, "second")
+    where = "by Raft" if by_raft else f"on MariaDB {MARIADB}"
+    return f"three {where}: what one is told, all tell; one killed with -9 is named by the others, and comes back"
+
+
+def _start_together(members: list[Service]) -> None:
+    """None is ready before most of them are up; on a busy machine that takes more than one call may."""
+    for _ in range(5):
+        starts = [member.begin("start") for member in members]
+        if all(start.wait().code == 0 for start in starts):
+            return
+    raise AssertionError(members[0].call("start").reason)
+
+
+def _are(members: list[Service], state: str) -> None:
+    for member in members:
+        assert eventually(240, lambda member=member: member.state_now() == state), member.status().reason  # type: ignore[misc]
+
+
+def _hold(members: list[Service], content: str) -> None:
+    for member in members:
+        told = eventually(120, lambda member=member: published(member, "kept") == content)  # type: ignore[misc]
+        assert told, f"{member.name} does not tell what another one was told"
+
+
 CASE = Case(
     version="2.3.2",
     packages=lambda: stand_ins("2.3.2"),
@@ -133,6 +231,7 @@ CASE = Case(
         write=lambda service: publish(service, "kept", "a configuration that stays"),
         read=lambda service: published(service, "kept") == "a configuration that stays",
         restarted={"max_heap": "544mb", "extra": "nacos.config.push.maxRetryTime=40"},
-        cost_s=400,
+        cluster=cluster,
+        cost_s=600,
     ),
 )
