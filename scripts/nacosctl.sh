@@ -21,7 +21,6 @@ PORTS=port
 METRICS='port /nacos/actuator/prometheus'
 
 # parameter | from | form
-# shellcheck disable=SC2034 # read by meta, once it knows of clusters
 CLUSTER='
 address | address |
 members | members | {address}:{port}
@@ -140,6 +139,8 @@ application_properties() {
   to_seconds "${PARAM[token_lifetime]}" && property nacos.core.auth.plugin.nacos.token.expire.seconds "$REPLY"
   property nacos.security.ignore.urls '/,/error,/**/*.css,/**/*.js,/**/*.html,/**/*.map,/**/*.svg,/**/*.png,/**/*.ico,/console-ui/public/**,/v1/auth/**,/v1/console/health/**,/actuator/**,/v1/console/server/**'
   [[ ${PARAM[metrics]} != true ]] || property management.endpoints.web.exposure.include prometheus
+  # Nacos waits 3 s for its database, and ends: on a busy host its own Derby takes longer to be made.
+  property db.pool.config.connectionTimeout 30000
   database_properties
   printf '%s\n' '# The parameter extra' "${PARAM[extra]//\\/\\\\}"
 }
@@ -221,6 +222,7 @@ check_status() {
   answer running
 }
 
+last_words() { last_cause; }
 is_instance() { [[ ${EXE##*/} == java && " ${COMMAND[*]} " == *' nacos.nacos '* ]]; } # for discover
 instance_name() { REPLY=nacos; }
 
