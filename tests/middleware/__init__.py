@@ -18,7 +18,8 @@ from tests.middleware.packages import (
     site_archive,
     valkey_archive,
 )
-from tests.middleware.stand_in import stand_in_java_archive, stand_in_nacos_archive
+from tests.middleware.sentinel import sentinel_jar
+from tests.middleware.stand_in import stand_in_java_archive, stand_in_nacos_archive, stand_in_sentinel_archive
 
 __all__ = [
     "Package",
@@ -35,8 +36,10 @@ __all__ = [
     "node_exporter_archive",
     "prometheus_archive",
     "redis_archive",
+    "sentinel_jar",
     "site_archive",
     "stand_in_java_archive",
     "stand_in_nacos_archive",
+    "stand_in_sentinel_archive",
     "valkey_archive",
 ]

@@ -23,10 +23,9 @@ said = {}
 for word in sys.argv[1:]:
     name, _, value = word.removeprefix("--").removeprefix("-D").partition("=")
     said[name] = value
-folder = said.get("spring.config.additional-location", "").removeprefix("file:")
-if folder:
-    with open(folder + "application.properties", encoding="ascii") as lines:
-        said |= dict(line.rstrip("\\n").split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+folder = (said.get("spring.config.additional-location") or said["spring.config.location"]).removeprefix("file:")
+with open(folder + "application.properties", encoding="ascii") as lines:
+    said |= dict(line.rstrip("\\n").split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 home = said.get("nacos.home") or said.get("user.home", ".")
@@ -47,6 +46,8 @@ class Well(BaseHTTPRequestHandler):
         if self.path.endswith("/cluster/nodes"):
             allowed = self.headers.get(key) == said.get("nacos.core.auth.server.identity.value")
             self.answer(*((200, told("nodes", b"[]")) if allowed else (403, b"who are you?")))
+        elif self.path.endswith("/version"):
+            self.answer(200, told("version", b"no version"))
         else:
             self.answer(int(told("status", b"200")), told("words", b"OK"))
 
@@ -96,3 +97,9 @@ def stand_in_nacos_archive(version: str, cache: Path | None = None) -> Package:
         "conf/mysql-schema.sql": (_TABLES.encode(), 0o644),
     }
     return made_archive("stand-in-nacos", version, files, cache)
+
+
+def stand_in_sentinel_archive(version: str, cache: Path | None = None) -> Package:
+    """The dashboard's jar, in name; for the stand-in of Java."""
+    jar = f"BOOT-INF/lib/sentinel-core-{version}.jar".encode()
+    return made_archive("stand-in-sentinel", version, {f"sentinel-dashboard-{version}.jar": (jar, 0o644)}, cache)
