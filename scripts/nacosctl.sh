@@ -69,7 +69,8 @@ service_files() {
 
 readonly ADDRESS='^([0-9.]+|\[[0-9A-Fa-f:.]+\])$' HOST_NAME='([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])'
 readonly DATABASE="^jdbc:mysql://$HOST_NAME(:([1-9][0-9]{0,4}))?/([A-Za-z0-9_-]+)(\?[!-~]*)?$"
-readonly TAKEN='server\.(port|address|servlet\.contextpath|tomcat\.basedir)|nacos\.(server\.(main\.port|contextpath|ip)|console\.(port|contextpath)|member\.list|home|standalone|logs\.path)|nacos\.core\.auth\.((console\.|admin\.)?enabled|system\.type|server\.identity\.(key|value)|plugin\.nacos\.token\.(secret\.key|expire\.seconds))|spring\.(datasource|sql\.init)\.platform|spring\.config\..*|db\.(num|url(\.0|\[0\])|user(\.0|\[0\])?|password(\.0|\[0\])?)|management\.endpoints\.web\.exposure\.include|logging\.config'
+readonly TAKEN_BY_TOWLINE='server\.tomcat\.basedir|nacos\.(home|standalone|logs\.path|server\.ip)|nacos\.core\.auth\.system\.type|spring\.((datasource|sql\.init)\.platform|config\..*)|logging\.config|nacos\.console\.contextpath'
+readonly TAKEN_BY_PARAMETERS='server\.(port|address|servlet\.contextpath)|nacos\.(server\.(main\.port|contextpath)|console\.port|member\.list)|nacos\.core\.auth\.((console\.|admin\.)?enabled|server\.identity\.(key|value)|plugin\.nacos\.token\.(secret\.key|expire\.seconds))|db\.(num|url(\.0|\[0\])|user(\.0|\[0\])?|password(\.0|\[0\])?)|management\.endpoints\.web\.exposure\.include'
 
 parameters_fit() {
   local name
@@ -86,7 +87,7 @@ parameters_fit() {
   [[ -z $REPLY || $REPLY =~ ^[A-Za-z0-9+/]{42}[A-Za-z0-9+/]+={0,2}$ ]] || problem token_secret 'is not base64 of 32 bytes or more'
   secret_text admin_password
   [[ $REPLY != *[[:cntrl:]]* ]] || problem admin_password 'has a line end or another control character'
-  properties_fit extra "$TAKEN"
+  properties_fit extra "$TAKEN_BY_TOWLINE|$TAKEN_BY_PARAMETERS"
 }
 
 is_cluster() { [[ -n ${PARAM[members]} ]]; }
