@@ -161,6 +161,7 @@ web_properties() {
 
 launch_command() {
   follow_jdk
+  data_fits
   mkdir -p "$data" "$log_dir"
   give_account
   as_account mkdir -p "$data/conf"

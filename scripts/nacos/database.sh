@@ -23,6 +23,17 @@ database_properties() {
   secret_text database_password && property db.password.0 "$REPLY"
 }
 
+# data_fits: Nacos 3 takes what Nacos 2 has kept below data/, and moves it to where Nacos 2 does not look.
+data_fits() {
+  local kept_by=0
+  local -r file=$service_dir/data-series series=${INSTALLED[program]%%.*}
+  [[ -z ${PARAM[database_url]} ]] || return 0
+  if [[ -d $data/data/derby-data && -r $file ]]; then read -r kept_by <"$file"; fi
+  [[ $kept_by -le $series ]] ||
+    fail "$DOCUMENT_WRONG" "Nacos $series does not see what Nacos $kept_by has kept: stay with $kept_by, or export the configurations and import them into an empty service"
+  put "$file" <<<"$series"
+}
+
 place_client() {
   if [[ -n ${TOWLINE_PACKAGE_client-} ]]; then
     place_package client
