@@ -29,7 +29,8 @@ data_fits() {
   local -r file=$service_dir/data-series series=${INSTALLED[program]%%.*}
   [[ -z ${PARAM[database_url]} ]] || return 0
   if [[ -d $data/data/derby-data && -r $file ]]; then read -r kept_by <"$file"; fi
-  [[ $kept_by -le $series ]] ||
+  [[ $kept_by =~ ^[0-9]{1,4}$ ]] || kept_by=0
+  ((kept_by <= series)) ||
     fail "$DOCUMENT_WRONG" "Nacos $series does not see what Nacos $kept_by has kept: stay with $kept_by, or export the configurations and import them into an empty service"
   put "$file" <<<"$series"
 }

@@ -96,6 +96,19 @@ def test_the_members_are_the_declared_ones(folder: Path) -> None:
     assert "nacos.member.list=127.0.0.1:" in (service.root / "etc/application.properties").read_text()
 
 
+def test_nacos_3_does_not_go_back(folder: Path) -> None:
+    """Nacos 2 would start, and see none of the configurations; an empty service is another matter."""
+    service = nacos(folder)
+    service.do("install", "configure")
+    (service.root / "data/data/derby-data").mkdir(parents=True)
+    (service.root / "data-series").write_text("3\n")
+    said = service.call("start")
+    assert (6, True) == (said.code, said.reason.startswith("Nacos 2 does not see what Nacos 3 has kept"))
+    (service.root / "data/data/derby-data").rmdir()
+    service.do("start")
+    assert "2\n" == (service.root / "data-series").read_text()
+
+
 def test_alone_it_makes_its_own_secrets_once(folder: Path) -> None:
     """Configured again, everybody stays logged in."""
     service = nacos(folder)
