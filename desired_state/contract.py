@@ -100,7 +100,7 @@ class MetricsPage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 ClusterSource = Literal["id", "host", "address", "role", "members", "others", "primary"]
 """What membership of a cluster tells: of this member itself, or of every member, every other one, the primary."""
 FORMED = frozenset({"members", "others", "primary"})
-"""Those that need a form: how one member is written."""
+"""Those that need a form: how one member is written. `address` may have one, for a port beside it."""
 
 
 class ClusterParameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -14,6 +14,7 @@ from desired_state.observed import Observation, Observed
 from desired_state.parameters import with_defaults
 from desired_state.record import AppliedSecret, Record, Recorded
 
+SHOWN_DRIFT = 3
 UP = ("running", "degraded")
 UNRECORDED = "runs here and is not on record: is restarted only if putting it in place again changes something"
 _RANK = {Effect.NONE: 0, Effect.RELOAD: 1, Effect.RESTART: 2}
@@ -175,7 +176,7 @@ def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta:
             wanted,
             "configuration",
             "corrective",
-            reason="its configuration was edited by hand" + (" or lost" if seen.state == "stopped" else ""),
+            reason=_edited(seen),
             field="config",
             desired=recorded.config,
             recorded=recorded.config,
@@ -190,6 +191,15 @@ def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta:
             field="pending",
             effect=recorded.pending,
         )
+
+
+def _edited(seen: Observation) -> str:
+    """What was done to the files, as far as the script can tell: the first keys; the observation has more of them."""
+    told = "its configuration was edited by hand" + (" or lost" if seen.state == "stopped" else "")
+    if not seen.drift:
+        return told
+    more = len(seen.drift) - SHOWN_DRIFT
+    return f"{told}: {'; '.join(seen.drift[:SHOWN_DRIFT])}" + (f"; and {more} more" if more > 0 else "")
 
 
 def _parameters(wanted: Service, recorded: Recorded, meta: KindMeta) -> Iterator[Change]:

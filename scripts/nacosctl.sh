@@ -3,9 +3,12 @@
 # that it is ready (from Nacos 3 on its console too); in a cluster, it sees every member up.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=common/spring.sh
+. "${here:-./}common/spring.sh"
 # shellcheck source=nacos/command.sh
 . "${here:-./}nacos/command.sh"
 # shellcheck source=nacos/database.sh
@@ -215,14 +218,7 @@ says_ready() { # says_ready PORT PATH
   [[ $HTTP_STATUS == 200 ]] || { REASON="is not ready: HTTP $HTTP_STATUS on port $1: ${REPLY:0:300}" && return 1; }
 }
 
-# Then whether the cluster is whole, as this one sees it: a start does not wait for others.
-check_status() {
-  look
-  healthy || answer degraded "$REASON"
-  members_up || answer degraded "$REASON"
-  [[ -z ${IDENTITY[config]-} || ${IDENTITY[config]} == "$DIGEST_NOW" ]] || answer degraded 'runs with an earlier configuration'
-  answer running
-}
+whole() { members_up; }
 
 last_words() { last_cause; }
 is_instance() { [[ ${EXE##*/} == java && " ${COMMAND[*]} " == *' nacos.nacos '* ]]; } # for discover

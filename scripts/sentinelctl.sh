@@ -3,9 +3,12 @@
 # installed; one that is too old to tell it shows its first page.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=common/spring.sh
+. "${here:-./}common/spring.sh"
 
 KIND=sentinel
 SUMMARY='Sentinel: the dashboard that shows and steers the flow of services'

@@ -155,6 +155,34 @@ def test_the_config_digest_is_the_contracts(kind: str, folder: Path) -> None:
     assert said.facts["config"] == service.do("configure").facts["config"]
 
 
+def test_an_edit_by_hand_is_told_by_its_key(kind: str, folder: Path) -> None:
+    """Each file: what was put into it is told, what is secret is not; and configure takes it back."""
+    service = made(kind, folder)
+    service.do("install", "configure")
+    before = service.status()
+    assert [] == before.all("drift")
+    for watched in map(Path, before.all("watch")):
+        if not watched.is_file():
+            continue
+        was = watched.read_bytes()
+        watched.write_bytes(was.removesuffix(b"\n") + b"\nby_hand=7\nhand_password=typed-by-hand\n")
+        told = service.status()
+        assert told.all("drift") != [], told.out
+        assert [] == [line for line in told.all("drift") if not str(watched).endswith("/" + line.split(": ")[0])]
+        assert [] == [
+            text for text in ("typed-by-hand", *case_of(kind).secrets.values()) if text in told.out + told.err
+        ]
+        assert before.out == _without_drift(told.out, before.facts["config"])
+        service.do("configure")
+        assert (before.out, was) == (service.status().out, watched.read_bytes())
+
+
+def _without_drift(out: str, config: str) -> str:
+    """What is left of an answer when the configuration is as it was."""
+    kept = [line for line in out.splitlines() if not line.startswith("drift=")]
+    return "".join(f"config={config}\n" if line.startswith("config=") else f"{line}\n" for line in kept)
+
+
 def test_a_bad_parameter_is_refused_before_anything_is_touched(kind: str, folder: Path) -> None:
     """Exit 6 and a reason that names the parameter, for install and for configure."""
     for name, value in case_of(kind).bad:

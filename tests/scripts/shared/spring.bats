@@ -4,7 +4,11 @@
 bats_require_minimum_version 1.5.0
 load prelude
 
-setup() { begin; }
+setup() {
+  begin
+  # shellcheck source=../../../scripts/common/spring.sh
+  . "$COMMON/common/spring.sh"
+}
 
 @test "the version of a jar inside a jar" {
   printf 'PK..BOOT-INF/lib/thing-core-2.3.2.jar\0\0BOOT-INF/lib/other-9.9.9.jar' >"$BATS_TEST_TMPDIR/a.jar"
