@@ -9,6 +9,7 @@ from tests.middleware.debian import (
 )
 from tests.middleware.kafka import kafka_archive
 from tests.middleware.mysql import mariadb_archive, mysql_archive
+from tests.middleware.nacos import nacos_archive
 from tests.middleware.packages import (
     java_app_archive,
     java_runtime_archive,
@@ -17,6 +18,8 @@ from tests.middleware.packages import (
     site_archive,
     valkey_archive,
 )
+from tests.middleware.sentinel import sentinel_jar
+from tests.middleware.stand_in import stand_in_java_archive, stand_in_nacos_archive, stand_in_sentinel_archive
 
 __all__ = [
     "Package",
@@ -28,10 +31,15 @@ __all__ = [
     "kafka_archive",
     "mariadb_archive",
     "mysql_archive",
+    "nacos_archive",
     "nginx_archive",
     "node_exporter_archive",
     "prometheus_archive",
     "redis_archive",
+    "sentinel_jar",
     "site_archive",
+    "stand_in_java_archive",
+    "stand_in_nacos_archive",
+    "stand_in_sentinel_archive",
     "valkey_archive",
 ]

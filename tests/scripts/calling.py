@@ -17,7 +17,7 @@ from tests.middleware import Package
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 KINDS = sorted(path.name.removesuffix("ctl.sh") for path in SCRIPTS.glob("*ctl.sh"))
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 class Said(Struct, frozen=True, kw_only=True):
