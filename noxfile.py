@@ -222,7 +222,7 @@ def committed_files() -> list[str]:
 
 def kind_scripts() -> list[str]:
     """The scripts of the kinds, and what they share."""
-    return [name for name in committed_files() if re.fullmatch(r"scripts/((common/|agent/|kafka/)?[a-z_]+)\.sh", name)]
+    return [name for name in committed_files() if re.fullmatch(r"scripts/((common/|agent/|kafka/|mongodb/)?[a-z_]+)\.sh", name)]
 
 
 def shell_scripts() -> list[str]:

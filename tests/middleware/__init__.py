@@ -8,6 +8,7 @@ from tests.middleware.debian import (
     prometheus_archive,
 )
 from tests.middleware.kafka import kafka_archive
+from tests.middleware.mongodb import mongodb_archive
 from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.packages import (
     java_app_archive,
@@ -27,6 +28,7 @@ __all__ = [
     "java_runtime_archive",
     "kafka_archive",
     "mariadb_archive",
+    "mongodb_archive",
     "mysql_archive",
     "nginx_archive",
     "node_exporter_archive",
