@@ -2,7 +2,8 @@
 # verb.sh: what is the same in every kind: the call itself, looking, start and stop, removal.
 #
 # A kind has: launch_command (sets LAUNCH_COMMAND ...), healthy (true, or false and REASON), CONFIG_FILES and LINKS in
-# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start. A kind that needs more defines the verb itself, after this file.
+# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start; and
+# leave: what others must know before a service that shall be absent ends. A kind that needs more defines the verb itself, after this file.
 
 declare -a CONFIG_FILES=() LINKS=()
 declare REASON=''
@@ -179,6 +180,7 @@ start() {
 stop() {
   to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}"
   local -r patience=$REPLY
+  if [[ ${TOWLINE_STATE-} == absent ]] && declare -F leave >/dev/null && running; then leave; fi
   stop_unit
   ! running || stop_owner
   if running; then end_process "$patience"; fi

@@ -82,8 +82,8 @@ raise_features() {
   enter || fail "$FAILED" "cannot log in: ${REPLY:0:200}"
   bson int getParameter 1 int featureCompatibilityVersion 1
   command_of admin "$REPLY" || fail "$FAILED" "tells no featureCompatibilityVersion: ${REPLY:0:200}"
-  [[ ${ANSWER[featureCompatibilityVersion.version]-} != "$wanted" ]] || return 0
-  newer "$wanted" "${ANSWER[featureCompatibilityVersion.version]-0}" || fail "$DOCUMENT_WRONG" "parameter feature_version: the data has ${ANSWER[featureCompatibilityVersion.version]}, and goes only up"
+  [[ ${ANSWER['featureCompatibilityVersion.version']-} != "$wanted" ]] || return 0
+  newer "$wanted" "${ANSWER['featureCompatibilityVersion.version']-0}" || fail "$DOCUMENT_WRONG" "parameter feature_version: the data has ${ANSWER['featureCompatibilityVersion.version']}, and goes only up"
   bson text setFeatureCompatibilityVersion "$wanted"
   local -r request=$REPLY
   bson true confirm 1

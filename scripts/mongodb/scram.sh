@@ -31,13 +31,13 @@ sha_block() {
   local -i e=${SHA_STATE[4]} f=${SHA_STATE[5]} g=${SHA_STATE[6]} h=${SHA_STATE[7]} i t x y
   for ((i = 16; i < 64; i++)); do
     ((x = SHA_WORDS[i - 15], x |= x << 32, y = SHA_WORDS[i - 2], y |= y << 32, \
-      SHA_WORDS[i] = (SHA_WORDS[i - 16] + SHA_WORDS[i - 7] + (x >> 7 ^ x >> 18 ^ (x & 0xffffffff) >> 3) + (y >> 17 ^ y >> 19 ^ (y & 0xffffffff) >> 10)) & 0xffffffff)) || :
+    SHA_WORDS[i] = (SHA_WORDS[i - 16] + SHA_WORDS[i - 7] + (x >> 7 ^ x >> 18 ^ (x & 0xffffffff) >> 3) + (y >> 17 ^ y >> 19 ^ (y & 0xffffffff) >> 10)) & 0xffffffff)) || :
   done
   for ((i = 0; i < 64; i++)); do
     ((x = e | e << 32, y = a | a << 32, \
-      t = h + ((x >> 6 ^ x >> 11 ^ x >> 25) & 0xffffffff) + (g ^ e & (f ^ g)) + SHA_ROUND[i] + SHA_WORDS[i], \
-      h = g, g = f, f = e, e = (d + t) & 0xffffffff, d = c, \
-      t += ((y >> 2 ^ y >> 13 ^ y >> 22) & 0xffffffff) + (a & b ^ a & c ^ b & c), c = b, b = a, a = t & 0xffffffff)) || :
+    t = h + ((x >> 6 ^ x >> 11 ^ x >> 25) & 0xffffffff) + (g ^ e & (f ^ g)) + SHA_ROUND[i] + SHA_WORDS[i], \
+    h = g, g = f, f = e, e = (d + t) & 0xffffffff, d = c, \
+    t += ((y >> 2 ^ y >> 13 ^ y >> 22) & 0xffffffff) + (a & b ^ a & c ^ b & c), c = b, b = a, a = t & 0xffffffff)) || :
   done
   x=0
   for t in "$a" "$b" "$c" "$d" "$e" "$f" "$g" "$h"; do SHA_STATE[x]=$(((SHA_STATE[x] + t) & 0xffffffff)) x+=1; done
@@ -97,7 +97,7 @@ in_base64() { # in_base64 HEX -> REPLY: of 32 bytes
   local -i at number
   for ((at = 0; at < 66; at += 6)); do
     number=$((16#${hex:at:6}))
-    all+=${letters:number >> 18:1}${letters:number >> 12 & 63:1}${letters:number >> 6 & 63:1}${letters:number & 63:1}
+    all+=${letters:number>>18:1}${letters:number>>12&63:1}${letters:number>>6&63:1}${letters:number&63:1}
   done
   REPLY=${all%A}=
 }

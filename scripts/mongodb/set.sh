@@ -85,7 +85,7 @@ leave() {
   primary=${ANSWER[primary]-}
   own_name && name=$REPLY
   if [[ $primary == "$name" ]]; then
-    [[ -n ${ANSWER[hosts.1]-} ]] || return 0
+    [[ -n ${ANSWER['hosts.1']-} ]] || return 0
     if enter; then
       bson int replSetStepDown 60
       command_of admin "$REPLY" || log "does not step down: $REPLY"
@@ -107,10 +107,10 @@ changed_set() {
   if ! asked "$primary" || ! enter; then return 1; fi
   bson int replSetGetConfig 1
   command_of admin "$REPLY" || return 1
-  version=${ANSWER[config.version]}
-  while [[ -n ${FIRST[config.members.$index]-} ]]; do
-    path=config.members.$index host=${ANSWER[config.members.$index.host]}
-    id=${ANSWER[$path._id]}
+  version=${ANSWER['config.version']}
+  while [[ -n ${FIRST["config.members.$index"]-} ]]; do
+    path=config.members.$index host=${ANSWER["config.members.$index.host"]}
+    id=${ANSWER["$path._id"]}
     ((id <= most)) || most=$id
     if [[ $host == "$name" ]]; then found=1; fi
     if [[ $host != "$name" || $2 == with ]]; then
@@ -124,8 +124,8 @@ changed_set() {
     bson doc "$index" "$REPLY" && list+=$REPLY
   fi
   for path in _id term protocolVersion writeConcernMajorityJournalDefault settings; do
-    [[ -n ${ELEMENT[config.$path]-} ]] || continue
-    printf -v REPLY '%02x' "${BYTES[@]:${ELEMENT[config.$path]}:LAST[config.$path] - ELEMENT[config.$path]}" && rest+=$REPLY
+    [[ -n ${ELEMENT["config.$path"]-} ]] || continue
+    raw "config.$path" whole && rest+=$REPLY
   done
   bson int version "$((version + 1))" list members "$list"
   bson doc replSetReconfig "$rest$REPLY"
@@ -143,7 +143,7 @@ forget_gone() {
   bson int replSetGetStatus 1
   command_of admin "$REPLY" || return 0
   for ((index = 0; index < 50; index++)); do
-    [[ ${ANSWER[members.$index.health]-1} != 0 || " ${WORDS[*]} " == *" ${ANSWER[members.$index.name]} "* ]] || gone+=("${ANSWER[members.$index.name]}")
+    [[ ${ANSWER["members.$index.health"]-1} != 0 || " ${WORDS[*]} " == *" ${ANSWER["members.$index.name"]} "* ]] || gone+=("${ANSWER["members.$index.name"]}")
   done
   own_name && local -r name=$REPLY
   for index in "${!gone[@]}"; do
@@ -193,16 +193,16 @@ members_are_well() {
   bson int replSetGetStatus 1
   command_of admin "$REPLY" || { REASON="tells no state of its replica set: ${REPLY:0:200}" && return 1; }
   for ((index = 0; index < 50; index++)); do
-    name=${ANSWER[members.$index.name]-} state=${ANSWER[members.$index.stateStr]-}
+    name=${ANSWER["members.$index.name"]-} state=${ANSWER["members.$index.stateStr"]-}
     [[ -n $name ]] || break
-    [[ ${ANSWER[members.$index.health]-1} == 1 ]] || { REASON="the member $name cannot be reached: ${ANSWER[members.$index.lastHeartbeatMessage]:0:200}" && return 1; }
+    [[ ${ANSWER["members.$index.health"]-1} == 1 ]] || { REASON="the member $name cannot be reached: ${ANSWER["members.$index.lastHeartbeatMessage"]:0:200}" && return 1; }
     case $state in PRIMARY | SECONDARY | ARBITER) ;; *) REASON="the member $name is $state" && return 1 ;; esac
-    [[ $state != PRIMARY ]] || most=${ANSWER[members.$index.optimeDate]}
+    [[ $state != PRIMARY ]] || most=${ANSWER["members.$index.optimeDate"]}
   done
   to_seconds "${PARAM[max_lag]}" && lag=$REPLY
   for ((index = 0; most && index < 50; index++)); do
-    [[ ${ANSWER[members.$index.stateStr]-} == SECONDARY ]] || continue
-    at=${ANSWER[members.$index.optimeDate]} behind=$(((most - at) / 1000))
-    ((behind <= lag)) || { REASON="the member ${ANSWER[members.$index.name]} is $behind s behind the primary" && return 1; }
+    [[ ${ANSWER["members.$index.stateStr"]-} == SECONDARY ]] || continue
+    at=${ANSWER["members.$index.optimeDate"]} behind=$(((most - at) / 1000))
+    ((behind <= lag)) || { REASON="the member ${ANSWER["members.$index.name"]} is $behind s behind the primary" && return 1; }
   done
 }

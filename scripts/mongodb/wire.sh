@@ -99,9 +99,11 @@ bson_read() {
   done
 }
 
-# raw PATH -> REPLY: the value of the answer, as it came, in hex.
+# raw PATH [whole] -> REPLY: the value of the answer, as it came, in hex; whole: its element, with type and name.
 raw() {
-  printf -v REPLY '%02x' "${BYTES[@]:${FIRST[$1]}:LAST[$1] - FIRST[$1]}"
+  local -i from=${FIRST[$1]} to=${LAST[$1]}
+  [[ $# == 1 ]] || from=${ELEMENT[$1]}
+  printf -v REPLY '%02x' "${BYTES[@]:from:to-from}"
 }
 
 # command_of DATABASE ELEMENTS: over LINE. ANSWER is what it says; false when that is an error (its words in REPLY) or nothing in time.

@@ -1,7 +1,8 @@
 """MongoDB's archive, in upstream's layout, with SecantusDB in MongoDB's place: no registry carries a mongod.
 
-SecantusDB (PyPI) speaks MongoDB's protocol on the real WiredTiger engine and says of itself that it is 8.2.11. `bin/mongod` is a
-shim (mongodb_shim.py) that takes a mongod.conf. It runs on the machine's own Python, which must be the one of the wheels.
+SecantusDB (PyPI) speaks MongoDB's protocol on the real WiredTiger engine and says of itself that it is 8.2.11.
+`bin/mongod` is a shim (mongodb_shim.py) that takes a mongod.conf. It runs on the machine's own Python, which must be
+the one of the wheels.
 """
 
 import subprocess

@@ -1,10 +1,13 @@
 #!/usr/bin/python3
-"""mongod, as a shim over SecantusDB: MongoDB's protocol on WiredTiger, which is not MongoDB. Stands in bin/ of a test archive.
+"""mongod, as a shim over SecantusDB: MongoDB's protocol on WiredTiger, which is not MongoDB. Becomes bin/mongod of a
+test archive, and runs on the machine's own Python.
 
 It reads mongod.conf, says a version, judges options and the key file's mode as mongod does, lets the first account be
-made from the loopback address, and is in no replica set until it is told. Sets of several members are told only: each member
-has its own data, and all of them read who is in from one file (setParameter.standInSet). Runs on the machine's own Python.
+made from the loopback address, and is in no replica set until it is told. Sets of several members are told only: each
+member has its own data, and all of them read who is in from one file (setParameter.standInSet).
 """
+
+# ruff: noqa: EXE001, PLC0415
 
 import contextlib
 import dataclasses
@@ -14,23 +17,57 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+Doc = dict[str, Any]
+Command = Callable[[Doc, Any], Doc]
 HERE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HERE / "lib"))
 KNOWN = ("net.", "storage.", "systemLog.", "operationProfiling.", "security.", "replication.", "setParameter.")
 WORDS = {
-    "port", "bindIp", "unixDomainSocket", "enabled", "maxIncomingConnections", "compression", "compressors", "dbPath",
-    "directoryPerDB", "wiredTiger", "engineConfig", "cacheSizeGB", "collectionConfig", "blockCompressor", "journal",
-    "commitIntervalMs", "slowOpThresholdMs", "slowOpSampleRate", "verbosity", "component", "query", "authorization",
-    "keyFile", "replSetName", "oplogSizeMB", "enableMajorityReadConcern", "javascriptEnabled", "net", "storage", "syncPeriodSecs",
-    "systemLog", "operationProfiling", "security", "replication", "maxIndexBuildMemoryUsageMegabytes", "transactionLifetimeLimitSeconds",
-}  # fmt: skip
+    "net",
+    "port",
+    "bindIp",
+    "unixDomainSocket",
+    "enabled",
+    "maxIncomingConnections",
+    "compression",
+    "compressors",
+    "storage",
+    "dbPath",
+    "directoryPerDB",
+    "wiredTiger",
+    "engineConfig",
+    "cacheSizeGB",
+    "collectionConfig",
+    "blockCompressor",
+    "journal",
+    "commitIntervalMs",
+    "syncPeriodSecs",
+    "operationProfiling",
+    "slowOpThresholdMs",
+    "slowOpSampleRate",
+    "systemLog",
+    "verbosity",
+    "component",
+    "query",
+    "security",
+    "authorization",
+    "keyFile",
+    "javascriptEnabled",
+    "replication",
+    "replSetName",
+    "oplogSizeMB",
+    "enableMajorityReadConcern",
+}
 
 
-def read(path):
+def read(path: str) -> dict[str, str]:
     """The settings of a mongod.conf as towline writes it, by their whole paths."""
-    found, above = {}, ""
+    found: dict[str, str] = {}
+    above = ""
     for line in Path(path).read_text().splitlines():
         if not line.strip() or line.startswith("#"):
             continue
@@ -48,17 +85,17 @@ def read(path):
     return found
 
 
-def stub_geometry():
+def stub_geometry() -> None:
     """Shapes on a sphere need numpy and more, which no test asks for: the archive goes without."""
     import types
 
     class Shape:
         pass
 
-    def stub(name):
+    def stub(name: str) -> None:
         module = types.ModuleType(name)
         module.__path__ = []
-        module.__getattr__ = lambda word: Shape if not word.startswith("__") else None
+        vars(module)["__getattr__"] = lambda word: Shape if not word.startswith("__") else None
         sys.modules[name] = module
 
     class GEOSException(Exception):
@@ -66,39 +103,40 @@ def stub_geometry():
 
     for name in ("shapely", "shapely.wkt", "shapely.errors", "shapely.geometry", "shapely.geometry.base", "s2sphere"):
         stub(name)
-    sys.modules["shapely"].wkt = sys.modules["shapely.wkt"]
-    sys.modules["shapely.errors"].GEOSException = GEOSException
+    vars(sys.modules["shapely"])["wkt"] = sys.modules["shapely.wkt"]
+    vars(sys.modules["shapely.errors"])["GEOSException"] = GEOSException
 
 
 class Members:
-    """Who is in the set and how they are, in a file that all members of a test read: `config` as MongoDB has it, `primary`, and
-    what a test says of a member: `state` and `lag` (seconds), by its name."""
+    """Who is in the set and how they are, in a file that all members of a test read: `config` as MongoDB has it,
+    `primary`, and what a test says of a member: `state` and `lag` (seconds), by its name."""
 
-    def __init__(self, path, port):
+    def __init__(self, path: str, port: int) -> None:
         self.path, self.port = Path(path), port
 
-    def told(self):
-        return json.loads(self.path.read_text()) if self.path.exists() else {}
+    def told(self) -> Doc:
+        told: Doc = json.loads(self.path.read_text()) if self.path.exists() else {}
+        return told
 
-    def tell(self, **changes):
+    def tell(self, **changes: object) -> None:
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         partial.write_text(json.dumps(self.told() | changes))
         partial.replace(self.path)
 
-    def names(self):
+    def names(self) -> list[str]:
         return [one["host"] for one in self.told().get("config", {}).get("members", [])]
 
-    def me(self):
+    def me(self) -> str | None:
         return next((name for name in self.names() if name.endswith(f":{self.port}")), None)
 
-    def leads(self):
+    def leads(self) -> bool:
         return self.me() is not None and self.me() == self.told().get("primary")
 
-    def state_of(self, name):
-        said = self.told().get("state", {}).get(name)
+    def state_of(self, name: str | None) -> int:
+        said: int | None = self.told().get("state", {}).get(name)
         return said or (1 if name == self.told().get("primary") else 2)
 
-    def is_there(self, name):
+    def is_there(self, name: str) -> bool:
         host, _, port = name.rpartition(":")
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
             return True
@@ -108,16 +146,26 @@ class Members:
 STATES = {1: "PRIMARY", 2: "SECONDARY", 3: "RECOVERING", 5: "STARTUP2"}
 
 
-def wrong(code, text):
+def wrong(code: int, text: str) -> Doc:
     return {"ok": 0.0, "errmsg": text, "code": code, "codeName": "Error"}
 
 
-def set_commands(members, name):
+def set_commands(members: Members, name: str) -> tuple[Callable[[Doc], Doc], dict[str, Command]]:  # noqa: C901
     """What a member says of its set."""
 
-    def hello(said):
+    def hello(said: Doc) -> Doc:
         me, told = members.me(), members.told()
-        for word in ("setName", "setVersion", "hosts", "passives", "arbiters", "primary", "me", "electionId", "secondary"):
+        for word in (
+            "setName",
+            "setVersion",
+            "hosts",
+            "passives",
+            "arbiters",
+            "primary",
+            "me",
+            "electionId",
+            "secondary",
+        ):
             said.pop(word, None)
         if me is None:
             info = "Does not have a valid replica set config"
@@ -129,23 +177,25 @@ def set_commands(members, name):
             found["primary"] = told["primary"]
         return said | found
 
-    def initiate(doc, _):
+    def initiate(doc: Doc, _: object) -> Doc:
         config = dict(doc["replSetInitiate"])
         if members.told():
             return wrong(23, "already initialized")
         if config["_id"] != name:
             return wrong(93, f"not the name of this set: {name}")
         if missing := [one["host"] for one in config["members"] if not members.is_there(one["host"])]:
-            return wrong(74, f"replSetInitiate quorum check failed because not all proposed set members responded: {missing}")
+            return wrong(
+                74, f"replSetInitiate quorum check failed because not all proposed set members responded: {missing}"
+            )
         config = {"version": 1, "term": 1} | config
         primary = next(one["host"] for one in config["members"] if one["host"].endswith(f":{members.port}"))
         members.tell(config=config, primary=primary)
         return {"ok": 1.0}
 
-    def get_config(_, __):
+    def get_config(_: Doc, __: object) -> Doc:
         return {"config": members.told()["config"], "ok": 1.0} if members.told() else wrong(94, "no replset config")
 
-    def reconfigure(doc, _):
+    def reconfigure(doc: Doc, _: object) -> Doc:
         config, old = dict(doc["replSetReconfig"]), members.told()["config"]
         if not members.leads():
             return wrong(10107, "only a primary may be told")
@@ -157,7 +207,7 @@ def set_commands(members, name):
         members.tell(config=config)
         return {"ok": 1.0}
 
-    def status(_, __):
+    def status(_: Doc, __: object) -> Doc:
         if members.me() is None:
             return wrong(94, "no replset config has been received")
         now, told = datetime.datetime.now(datetime.UTC), members.told()
@@ -172,7 +222,7 @@ def set_commands(members, name):
             )
         return {"set": name, "myState": members.state_of(members.me()), "members": found, "ok": 1.0}
 
-    def step_down(_, __):
+    def step_down(_: Doc, __: object) -> Doc:
         other = next((n for n in members.names() if n != members.me() and members.is_there(n)), None)
         members.tell(primary=other)
         return {"ok": 1.0}
@@ -186,31 +236,34 @@ def set_commands(members, name):
     }
 
 
-def as_mongod(commands, server, set_of):
+def as_mongod(commands: Any, server: Any, set_of: tuple[Callable[[Doc], Doc], dict[str, Command]] | None) -> None:
     """Before SecantusDB answers itself: the set's own commands, and who may come in while there is no account."""
     answer = commands.dispatch
-    hello, own = set_of or (None, {})
+    hello = set_of[0] if set_of else None
+    own = set_of[1] if set_of else {}
 
-    def dispatch(doc, ctx):
+    def dispatch(doc: Doc, ctx: Any) -> Doc:
         word = next(iter(doc))
         nobody = ctx.require_auth and not any(ctx.storage.list_users(db) for db in ("admin",))
         if nobody and word in {"createUser", *own}:
             ctx = dataclasses.replace(ctx, require_auth=False)
         if word in own:
             known = ctx.connection_auth is not None and ctx.connection_auth.is_authenticated
-            return own[word](doc, ctx) if known or not ctx.require_auth else wrong(13, f"{word} requires authentication")
-        said = answer(doc, ctx)
+            return (
+                own[word](doc, ctx) if known or not ctx.require_auth else wrong(13, f"{word} requires authentication")
+            )
+        said: Doc = answer(doc, ctx)
         return hello(said) if hello and word in ("hello", "isMaster", "ismaster") else said
 
     server.dispatch = dispatch
 
 
-def serve(settings):
+def serve(settings: dict[str, str]) -> None:
     stub_geometry()
     import logging
 
-    import secantus.commands as commands
-    import secantus.server as server_module
+    import secantus.server as server_module  # type: ignore[import-not-found]
+    from secantus import commands
 
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder, name = settings["storage.dbPath"], settings.get("replication.replSetName")
@@ -222,7 +275,7 @@ def serve(settings):
     auth = settings.get("security.authorization") == "enabled"
     port = int(settings["net.port"])
     members = Members(settings.get("setParameter.standInSet", f"{folder}/members.json"), port) if name else None
-    as_mongod(commands, server_module, set_commands(members, name) if members else None)
+    as_mongod(commands, server_module, set_commands(members, name) if members and name else None)
     server = server_module.SecantusDBServer(
         host=settings["net.bindIp"].split(",")[0],
         port=port,
@@ -234,7 +287,7 @@ def serve(settings):
         sync_on_commit=True,
     )
 
-    def end(*_):
+    def end(*_: object) -> None:
         server.stop()
         sys.exit(0)
 

@@ -9,13 +9,18 @@ from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
 
 
-def client(service: Service, user: str = "app", **login: str) -> MongoClient[dict[str, Any]]:
-    """Whoever is declared, or somebody else."""
-    known = {"app": ("app", "user_password", "shop"), "root": ("root", "root_password", "admin")}
-    name, secret, source = known[user]
-    login = {"username": name, "password": service.secrets[secret], "authSource": source} | login
-    port = int(service.parameters["port"])
-    return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=20_000, **login)
+def client(service: Service, user: str = "app", password: str | None = None) -> MongoClient[dict[str, Any]]:
+    """One of the declared accounts; its declared password, unless another one is said."""
+    secret, source = {"app": ("user_password", "shop"), "root": ("root_password", "admin")}[user]
+    return MongoClient(
+        "127.0.0.1",
+        int(service.parameters["port"]),
+        directConnection=True,
+        serverSelectionTimeoutMS=20_000,
+        username=user,
+        password=service.secrets[secret] if password is None else password,
+        authSource=source,
+    )
 
 
 def _probe(service: Service) -> str:
