@@ -22,6 +22,7 @@ from api.migrations import HEAD
 DEADLINE_S = 15.0
 """One unit of work takes no longer: aiomysql knows no read timeout, and a lost server would hang us for ever."""
 _MIGRATION_DEADLINE_S = 600.0
+_MIGRATION_LOCK_S = 300
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "mysql": "mysql+aiomysql", "mariadb": "mysql+aiomysql"}
 _READ_ONLY = "towline_read_only"
 
@@ -78,15 +79,8 @@ async def migrate(engine: AsyncEngine) -> None:
     """Bring the schema to what this version needs. Several replicas may do it at once."""
     if await schema_version(engine) == HEAD:
         return
-    async with transaction(engine, deadline_s=_MIGRATION_DEADLINE_S) as connection:
-        lock = engine.dialect.name != "sqlite"  # there, BEGIN IMMEDIATE lets one in at a time
-        if lock:
-            await _take_migration_lock(connection)
-        try:
-            await connection.run_sync(_upgrade)
-        finally:
-            if lock:
-                await connection.execute(text("SELECT RELEASE_LOCK('towline_migrate')"))
+    async with _one_at_a_time(engine), transaction(engine, deadline_s=_MIGRATION_DEADLINE_S) as connection:
+        await connection.run_sync(_upgrade)
 
 
 async def schema_version(engine: AsyncEngine) -> str:
@@ -108,9 +102,21 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-async def _take_migration_lock(connection: AsyncConnection) -> None:
-    if await connection.scalar(text("SELECT GET_LOCK('towline_migrate', 300)")) != 1:
-        raise TryLater("another backend has been migrating the database for five minutes; start again when it is done")
+@asynccontextmanager
+async def _one_at_a_time(engine: AsyncEngine) -> AsyncIterator[None]:
+    """Held on a connection of its own, until what was migrated is committed: the next one must see it."""
+    if engine.dialect.name == "sqlite":  # there, BEGIN IMMEDIATE lets one in at a time
+        yield
+        return
+    async with transaction(engine, deadline_s=_MIGRATION_LOCK_S + _MIGRATION_DEADLINE_S + DEADLINE_S) as connection:
+        if await connection.scalar(text(f"SELECT GET_LOCK('towline_migrate', {_MIGRATION_LOCK_S})")) != 1:
+            raise TryLater(
+                "another backend has been migrating the database for five minutes; start again when it is done"
+            )
+        try:
+            yield
+        finally:
+            await connection.execute(text("SELECT RELEASE_LOCK('towline_migrate')"))
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from desired_state.contract import (
     BundleIndex,
+    ClusterParameter,
+    ClusterSource,
     Effect,
     KindMeta,
     MetricsPage,
@@ -79,6 +81,8 @@ def _known_of(meta: object) -> object:
     for name, read in (("parameters", _parameter), ("packages", _package), ("metrics", _metrics)):
         if isinstance(known.get(name), list):
             known[name] = [read(item) if isinstance(item, dict) else item for item in known[name]]
+    if isinstance(known.get("cluster"), list):
+        known["cluster"] = [_fields(line, ClusterParameter) for line in known["cluster"] if _is_known(line)]
     if isinstance(known.get("verbs"), dict):
         known["verbs"] = {
             verb: _fields(said, VerbMeta) if isinstance(said, dict) else said
@@ -108,5 +112,10 @@ def _metrics(said: dict[str, Any]) -> dict[str, Any]:
     return _fields(said, MetricsPage)
 
 
+def _is_known(line: object) -> bool:
+    """A host fills nothing in by membership: its document has plain parameters. What is not known is left out."""
+    return isinstance(line, dict) and line.get("from") in get_args(ClusterSource)
+
+
 def _fields(said: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if name in kind.__struct_fields__}
+    return {name: value for name, value in said.items() if name in kind.__struct_encode_fields__}

@@ -43,6 +43,22 @@ class Override(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     packages: dict[Role, PackageName] = {}
 
 
+class Member(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One member of a cluster. Its number is its own for as long as it lives: it never shifts when another one goes."""
+
+    id: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class Cluster(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The hosts that together are one service. Membership is said in full, and stands in place of a placement."""
+
+    members: dict[HostName, Member]
+    primary: HostName | None = None
+    """The member that the others follow, for kinds that have one."""
+    rolling: bool = True
+    """A change reaches one member at a time (rolling.py). False: every member at once."""
+
+
 class ServiceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One service of the fleet. `packages` names package entries (`<name>-<version>`) by their role, `secrets` the
     secrets of the backend's store by the parameter that each is for."""
@@ -57,10 +73,16 @@ class ServiceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     secrets: dict[ParameterName, SecretName] = {}
     packages: dict[Role, PackageName] = {}
     placement: Placement = Placement()
+    cluster: Cluster | None = None
     depends_on: tuple[ServiceName, ...] = ()
     overrides: dict[HostName, Override] = {}
     health: Health = Health()
     monitoring: dict[ParameterName, Value] = {}
+
+    @property
+    def placed(self) -> Placement:
+        """Which hosts get it: the members of its cluster, or what its placement says."""
+        return self.placement if self.cluster is None else Placement(hosts=tuple(self.cluster.members))
 
 
 class PackageEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,7 +113,8 @@ class HostEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     description: Text = ""
     labels: dict[LabelKey, LabelValue] = {}
     address: Address | Literal[""] = ""
-    """Where others reach it: a name, or an IP address. Empty: the address that its agent reports, else its name."""
+    """Where others reach it: a name, or an IP address. Empty: Prometheus is told the address that its agent reports,
+    the members of its clusters its name, because documents are made of nothing that only a running host knows."""
     mode: Mode = "enforce"
     mode_reason: Text = ""
     mode_until: Timestamp | None = None

@@ -4,7 +4,7 @@ from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
 from msgspec import Meta as Bound
-from msgspec import Struct
+from msgspec import Struct, field
 
 from desired_state.names import Kind, ParameterName, Role, Text, Version
 
@@ -97,6 +97,21 @@ class MetricsPage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     path: Annotated[str, Bound(pattern=r"^/[!-~]*$(?!\n)", max_length=200)] = "/metrics"
 
 
+ClusterSource = Literal["id", "host", "address", "role", "members", "others", "primary"]
+"""What membership of a cluster tells: of this member itself, or of every member, every other one, the primary."""
+FORMED = frozenset({"members", "others", "primary"})
+"""Those that need a form: how one member is written. `address` may have one, for a port beside it."""
+
+
+class ClusterParameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A parameter that membership of a cluster fills in: see cluster.py."""
+
+    parameter: ParameterName
+    source: ClusterSource = field(name="from")
+    form: Annotated[str, Bound(max_length=200)] = ""
+    """One member, as text with `{id}`, `{host}`, `{address}` and any parameter of that member in braces."""
+
+
 class KindMeta(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a kind's script says of itself: the answer to `meta`."""
 
@@ -111,7 +126,14 @@ class KindMeta(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     metrics: tuple[MetricsPage, ...] = ()
     side_by_side: bool = False
     """Another version is installed beside the one that runs: `install`, `configure`, `restart`, and no stop before."""
+    cluster: tuple[ClusterParameter, ...] = ()
+    """What membership fills in. Empty: services of this kind form no clusters."""
     verbs: dict[Verb, VerbMeta] = {}
+
+    @property
+    def has_primary(self) -> bool:
+        """Whether one member of a cluster of this kind is its primary."""
+        return any(line.source in ("primary", "role") for line in self.cluster)
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if the kind has it."""

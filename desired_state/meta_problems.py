@@ -1,10 +1,10 @@
 """What is wrong with a kind's `meta` beyond its form: catalogues are judged by it, so it must hold together."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from desired_state.contract import KindMeta, Parameter
-from desired_state.document import Value
+from desired_state.cluster import OWN_PLACEHOLDERS, PLACEHOLDER, placeholders, value_of
+from desired_state.contract import FORMED, ClusterParameter, KindMeta, Parameter
 from desired_state.parameters import value_problem
 
 
@@ -58,17 +58,38 @@ def _parameter_problem(parameter: Parameter) -> str:
         return "is required, so its default is never used"
     if parameter.type == "secret" or not parameter.default:
         return ""
-    problem = value_problem(parameter, _value(parameter, parameter.default))
+    problem = value_problem(parameter, value_of(parameter, parameter.default))
     return f"its default {problem}" if problem else ""
 
 
-def _value(parameter: Parameter, text: str) -> Value:
-    """The default as a catalogue would write it; what is no such value stays text, and is told as that."""
-    if parameter.type in ("int", "port") and text.removeprefix("-").isdecimal():
-        return int(text)
-    if parameter.type == "bool" and text in ("true", "false"):
-        return text == "true"
-    return text
+def _cluster(meta: KindMeta, _: str) -> Iterator[str]:
+    filled = Counter(line.parameter for line in meta.cluster)
+    twice = sorted(name for name, count in filled.items() if count > 1)
+    if twice:
+        yield f"has cluster lines twice: {', '.join(twice)}"
+    for line in meta.cluster:
+        for problem in _line_problems(line, meta, filled.keys()):
+            yield f"cluster parameter {line.parameter}: {problem}"
 
 
-_RULES: tuple[Callable[[KindMeta, str], Iterator[str]], ...] = (_kind, _verbs, _ports, _names, _parameters)
+def _line_problems(line: ClusterParameter, meta: KindMeta, filled: Collection[str]) -> Iterator[str]:
+    parameter = meta.parameter(line.parameter)
+    if parameter is None:
+        yield "is no parameter of this kind"
+    elif parameter.type == "secret":
+        yield "is a secret, which membership cannot fill in"
+    if line.source in FORMED and not line.form:
+        yield f"from {line.source} needs a form"
+    if line.form and line.source not in FORMED | {"address"}:
+        yield f"from {line.source} has no form; only address, {', '.join(sorted(FORMED))} have"
+    if set("{}") & set(PLACEHOLDER.sub("", line.form)):
+        yield f"its form {line.form!r} has a brace that belongs to no placeholder"
+    for name in placeholders(line.form):
+        asked = meta.parameter(name)
+        if name in OWN_PLACEHOLDERS:
+            continue
+        if asked is None or asked.type == "secret" or name in filled:
+            yield f"its form asks for {{{name}}}, which is no id, host, address, or parameter that somebody sets"
+
+
+_RULES: tuple[Callable[[KindMeta, str], Iterator[str]], ...] = (_kind, _verbs, _ports, _names, _parameters, _cluster)

@@ -25,7 +25,7 @@ def on_host(entry: ServiceEntry, host: HostName) -> ServiceEntry:
 
 def services_of(catalogue: Catalogue, host: HostEntry) -> tuple[ServiceEntry, ...]:
     """The services placed on one host, by name. For many hosts `services_by_host` is quicker."""
-    placed = (entry for entry in catalogue.services if selects(entry.placement, host))
+    placed = (entry for entry in catalogue.services if selects(entry.placed, host))
     return tuple(sorted(placed, key=lambda entry: entry.service))
 
 
@@ -34,7 +34,7 @@ def services_by_host(catalogue: Catalogue) -> dict[HostName, tuple[ServiceEntry,
     index = HostIndex(catalogue.hosts)
     found: dict[HostName, list[ServiceEntry]] = {host.host: [] for host in catalogue.hosts}
     for entry in sorted(catalogue.services, key=lambda entry: entry.service):
-        for name in index.selected(entry.placement):
+        for name in index.selected(entry.placed):
             found[name].append(entry)
     return {name: tuple(services) for name, services in found.items()}
 

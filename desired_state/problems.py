@@ -15,6 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from desired_state.catalogue import Catalogue, Entry, Placement, Problem, ServiceEntry
+from desired_state.cluster import expanded_service
+from desired_state.cluster_problems import cluster_problems
 from desired_state.contract import KindMeta
 from desired_state.dependencies import cycles
 from desired_state.document import MAX_BYTES, SealedSecret
@@ -42,14 +44,18 @@ class Fleet:
         self.hosts = _by_name(catalogue.hosts, lambda host: host.host)
         self.packages = _by_name(catalogue.packages, lambda package: package.name)
         self.services = _by_name(catalogue.services, lambda entry: entry.service)
+        self.plain = {
+            name: expanded_service(entry, self.hosts, kinds.get(entry.kind)) for name, entry in self.services.items()
+        }
+        """Services as they are rendered: clusters with what membership fills in."""
         self.index = HostIndex(tuple(self.hosts.values()))
 
     @cached_property
     def placed(self) -> dict[ServiceName, dict[HostName, ServiceEntry]]:
         """Every service as it shall be on each of its hosts."""
         return {
-            name: {host: on_host(entry, host) for host in self.index.selected(entry.placement)}
-            for name, entry in self.services.items()
+            name: {host: on_host(entry, host) for host in self.index.selected(entry.placed)}
+            for name, entry in self.plain.items()
         }
 
 
@@ -130,10 +136,18 @@ def services_are_right(fleet: Fleet) -> Iterator[Problem]:
         yield from service_problems(entry, placed, fleet.kinds, fleet.packages, fleet.secrets)
 
 
+def clusters_are_whole(fleet: Fleet) -> Iterator[Problem]:
+    """Members, primary and what follows from them."""
+    for entry in fleet.services.values():
+        yield from cluster_problems(entry, fleet.hosts, fleet.kinds.get(entry.kind))
+
+
 def placements_match(fleet: Fleet) -> Iterator[Problem]:
     """A service that no host gets is most often a slip of the pen; it may also be waiting for its hosts."""
     for entry in fleet.services.values():
         at = pointer("services", entry.service, "placement")
+        if entry.cluster is not None:  # clusters_are_whole speaks of it
+            continue
         if entry.placement.all:
             yield from _all_and_more(entry.placement, at)
             continue
@@ -221,6 +235,7 @@ CHECKS: tuple[Check, ...] = (
     times_are_times,
     addresses_are_addresses,
     services_are_right,
+    clusters_are_whole,
     placements_match,
     overrides_are_placed,
     dependencies_are_there,
@@ -235,9 +250,9 @@ def size_fits(fleet: Fleet) -> Iterator[Problem]:
     """A document beyond the bound would be refused by its host. Only asked of a catalogue without other errors."""
     sizes: dict[HostName, int] = dict.fromkeys(fleet.hosts, ROOM_FOR_THE_REST)
     for name, placed in fleet.placed.items():
-        plain = _size(fleet, fleet.services[name])
+        plain = _size(fleet, fleet.plain[name])
         for host, entry in placed.items():
-            sizes[host] += plain if entry is fleet.services[name] else _size(fleet, entry)
+            sizes[host] += plain if entry is fleet.plain[name] else _size(fleet, entry)
     for host, size in sizes.items():
         if size > MAX_BYTES:
             yield Problem(

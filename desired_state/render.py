@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from desired_state.catalogue import Catalogue, HostEntry, PackageEntry, ServiceEntry
+from desired_state.cluster import expanded
 from desired_state.contract import KindMeta
 from desired_state.document import (
     Artifact,
@@ -73,12 +74,13 @@ def render(
     services: Sequence[ServiceEntry] | None = None,
     sealed: Mapping[SecretName, SealedSecret] = {},
 ) -> Content:
-    """What that host shall be. `services`, from `placement.services_by_host`, spares the search when there are many.
+    """What that host shall be. `services`, from `placement.services_by_host` of the expanded catalogue (cluster.py),
+    spares the search when there are many.
 
     `sealed` has every secret that these services name, sealed to this host.
     `artifact_bases` and the URLs of a package keep their order, which is one of preference. Raises NotRenderable.
     """
-    placed = services_of(catalogue, host) if services is None else services
+    placed = services_of(expanded(catalogue, kinds), host) if services is None else services
     packages = {package.name: package for package in catalogue.packages}
     return Content(
         host=host.host,
@@ -105,6 +107,8 @@ def service(
 ) -> Service:
     """One service as documents write it, from an entry with the host's override merged in. Raises NotRenderable."""
     _refuse_secrets(entry, kinds)
+    if entry.cluster is not None:
+        raise NotRenderable(f"service {entry.service}: its cluster has an error")
     if entry.purge and entry.state != "absent":
         raise NotRenderable(f"service {entry.service}: purge goes with state absent only")
     return Service(

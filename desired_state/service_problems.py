@@ -190,8 +190,9 @@ def _package_sets(entry: ServiceEntry) -> Iterator[tuple[tuple[str, ...], Mappin
 def _missing(entry: ServiceEntry, placed: Placed, meta: KindMeta) -> Iterator[Problem]:
     """What the kind requires and the service lacks, on any of its hosts; as declared, where it has no host."""
     everywhere = placed or {"": entry}
+    by_members = {line.parameter for line in meta.cluster} if entry.cluster else set()
     for parameter in meta.parameters:
-        if not parameter.required:
+        if not parameter.required or parameter.name in by_members:
             continue
         word, section = ("secret", "secrets") if parameter.type == "secret" else ("parameter", "parameters")
         lacking = [

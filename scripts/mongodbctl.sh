@@ -3,6 +3,7 @@
 # declared to be; a member's set has a primary, all its members are reached, none of them recovers or is too far behind.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
@@ -58,8 +59,7 @@ VERBS='
 meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 3600  restart 7200  reload 300
 uninstall 3600  purge 600
 '
-# parameter | from | form: what membership of a cluster fills in
-# shellcheck disable=SC2034 # read by meta
+# parameter | from | form
 CLUSTER='
 members    | members | {address}:{port}
 advertised | address |
@@ -209,14 +209,9 @@ healthy() {
   [[ ${ANSWER[isWritablePrimary]-} == true ]] || { REASON='takes no writes' && return 1; }
 }
 
-# Then whether the set is whole, as this member sees it: a start does not wait for others.
-check_status() {
-  look
-  healthy || answer degraded "$REASON"
+whole() {
   IN_A_HURRY=1
-  [[ -z ${PARAM[replica_set]} ]] || set_is_whole || answer degraded "$REASON"
-  [[ -z ${IDENTITY[config]-} || ${IDENTITY[config]} == "$DIGEST_NOW" ]] || answer degraded 'runs with an earlier configuration'
-  answer running
+  [[ -z ${PARAM[replica_set]} ]] || set_is_whole
 }
 
 # Asked of the running server: members, accounts, the format of the data.

@@ -13,6 +13,7 @@ from api.publish.issue import HostMode, with_mode
 from api.services.standing import length, silence_limit_s
 from desired_state.catalogue import Catalogue, HostEntry, Problem, ServiceEntry
 from desired_state.change import Change
+from desired_state.cluster import expanded
 from desired_state.contract import KindMeta
 from desired_state.document import Artifact, Document, Origin, SealedSecret
 from desired_state.names import Digest, HostName, Kind, SecretName, SecretVersion
@@ -103,7 +104,7 @@ def plan_fleet(
     now: datetime,
 ) -> FleetPlan:
     """The plan of every host of a catalogue that has no errors."""
-    placed = services_by_host(catalogue)
+    placed = services_by_host(expanded(catalogue, kinds))
     plans = [
         _plan_host(
             with_mode(host, modes.get(host.host), now)[0],

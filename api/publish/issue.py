@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from api.publish.sealer import SealedKey, Sealer
 from desired_state.catalogue import Catalogue, HostEntry, ServiceEntry
+from desired_state.cluster import expanded
 from desired_state.contract import KindMeta
 from desired_state.document import MAX_BYTES, Artifact, Mode, Origin, encode
 from desired_state.names import Digest, HostName, Kind, digest_of
@@ -98,7 +99,7 @@ def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
     documents: list[Issued] = []
     refused: dict[HostName, str] = {}
     due_at = now + terms.validity / 2
-    placed = services_by_host(snapshot.catalogue)
+    placed = services_by_host(expanded(snapshot.catalogue, terms.kinds))
     for host in snapshot.catalogue.hosts:
         entry, ends = with_mode(host, snapshot.modes.get(host.host), now)
         before = snapshot.published.get(host.host)

@@ -58,7 +58,7 @@ async def agent_for(connection: AsyncConnection, host: str) -> PackageEntry | No
     entry = decoded(row) if row is not None else None
     if isinstance(entry, HostEntry):
         for service in await agents.services(connection, KIND):
-            declared = _declared(on_host(service, host), known) if selects(service.placement, entry) else None
+            declared = _declared(on_host(service, host), known) if selects(service.placed, entry) else None
             if declared is not None:
                 return declared
     fit = [one for one in known if one.file.endswith(SELF_CONTAINED)]

@@ -98,4 +98,4 @@ async def _on_hosts(
 
 
 def _placed(entry: ServiceEntry, hosts: list[HostEntry]) -> list[str]:
-    return [host.host for host in hosts if selects(entry.placement, host)]
+    return [host.host for host in hosts if selects(entry.placed, host)]

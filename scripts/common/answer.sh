@@ -39,12 +39,14 @@ answer() {
   esac
 }
 
-# deadline SECONDS: sets DEADLINE (of SECONDS) for wait_until; the caller's time limit comes first.
+# deadline SECONDS [RESERVE]: sets DEADLINE (of SECONDS) for wait_until; the caller's time limit comes first, and RESERVE
+# seconds of it, a third at most, stay for what has to follow.
 declare -i DEADLINE=0
 deadline() {
-  local -i most=3600
+  local -i most=3600 reserve=${2-0}
   [[ ! ${TOWLINE_TIMEOUT_S-} =~ ^[1-9][0-9]{0,5}$ ]] || most=$TOWLINE_TIMEOUT_S
   most=$((most > 5 ? most - 3 - SECONDS : 2)) # not in ((...)): zero is no failure
+  most=$((most - (reserve < most / 3 ? reserve : most / 3)))
   DEADLINE=$((SECONDS + ($1 < most ? $1 : most)))
 }
 

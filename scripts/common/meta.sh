@@ -4,6 +4,8 @@
 # PACKAGES has a line per role:  role | required or optional | help
 # VERBS has the verbs that the kind implements, each with its time limit in seconds.
 # METRICS, where the kind serves pages of metrics, has pairs:  parameter of the port, path
+# CLUSTER, where services of the kind form clusters, has a line per parameter that membership fills in:
+#   parameter | from | form       from: id host address role members others primary; form: one member, {id}@{address}:{port}
 # SIDE_BY_SIDE=true says that another version is installed beside the one that runs, which need not stop for it.
 
 json_text() { # json_text TEXT -> REPLY
@@ -67,6 +69,18 @@ json_metrics() { # -> REPLY
   REPLY="[${all#, }]"
 }
 
+json_cluster() { # -> REPLY
+  local line name from all=''
+  while IFS= read -r line; do
+    [[ -n $line ]] || continue
+    trim "${line%%|*}" && name=$REPLY line=${line#*|}
+    trim "${line%%|*}" && from=$REPLY
+    trim "${line#*|}" && json_text "$REPLY"
+    all+=", {\"parameter\": \"$name\", \"from\": \"$from\", \"form\": $REPLY}"
+  done <<<"${CLUSTER-}"
+  REPLY="[${all#, }]"
+}
+
 meta() {
   local name all='' verbs=''
   local -a words
@@ -85,5 +99,6 @@ meta() {
   json_packages && printf ' "packages": %s,\n' "$REPLY"
   read -ra words <<<"$PORTS" && json_list ${words[@]+"${words[@]}"} && printf ' "ports": %s,\n' "$REPLY"
   json_metrics && printf ' "metrics": %s, "side_by_side": %s,\n' "$REPLY" "${SIDE_BY_SIDE-false}"
+  json_cluster && printf ' "cluster": %s,\n' "$REPLY"
   printf ' "verbs": {%s}}\n' "${verbs#, }"
 }

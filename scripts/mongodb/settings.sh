@@ -9,11 +9,11 @@ yaml_text() { # yaml_text TEXT -> REPLY: in quotes
   REPLY="\"${REPLY//\"/\\\"}\""
 }
 
-# read_settings TEXT: a small YAML: mappings by indentation or by dots, one value a line, comments in lines of their own. Sets
+# mongod_settings TEXT: a small YAML: mappings by indentation or by dots, one value a line, comments in lines of their own. Sets
 # SETTING_PATHS and SETTING_VALUES; false, with the line in REPLY, where it is something else.
 readonly SETTING_LINE='^( *)([A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*):( +(.*))?$'
 readonly PLAIN_VALUE='^([A-Za-z0-9_./-][A-Za-z0-9_./: -]*|"([^"\\]|\\.)*"|'\''[^'\'']*'\''|\[[^][{}&*!|>%@`#]*\])$'
-read_settings() {
+mongod_settings() {
   local line path value
   local -i depth=0 indent
   local -a indents=() names=()
@@ -42,7 +42,7 @@ readonly SETTING_TAKEN='^(net\.(port|bindIp|bindIpAll|maxIncomingConnections|ipv
 extra_fits() {
   local path
   local -A seen=()
-  read_settings "${PARAM[extra]}" || { problem extra "has a line that is not name: value: ${REPLY@Q}" && return 0; }
+  mongod_settings "${PARAM[extra]}" || { problem extra "has a line that is not name: value: ${REPLY@Q}" && return 0; }
   for path in ${SETTING_PATHS[@]+"${SETTING_PATHS[@]}"}; do
     [[ ! $path =~ $SETTING_TAKEN ]] || problem extra "has $path, which is set by a parameter or by towline itself"
     [[ -z ${seen[$path]-} ]] || problem extra "has $path twice"
@@ -65,7 +65,7 @@ mongod_conf() {
     [[ -z ${PARAM[oplog_size]} ]] || { to_bytes "${PARAM[oplog_size]}" && printf 'replication.oplogSizeMB: %s\n' "$((REPLY / 1048576))"; }
   fi
   if has_keyfile; then yaml_text "$run/mongodb/keyfile" && printf 'security.keyFile: %s\n' "$REPLY"; fi
-  read_settings "${PARAM[extra]}"
+  mongod_settings "${PARAM[extra]}"
   for index in "${!SETTING_PATHS[@]}"; do
     if [[ ${SETTING_PATHS[index]} == setParameter.* ]]; then
       tail+=$'\n'"  ${SETTING_PATHS[index]#setParameter.}: ${SETTING_VALUES[index]}"

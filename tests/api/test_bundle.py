@@ -78,6 +78,14 @@ def test_the_index_tells_the_kinds() -> None:
             META.replace(b'"kind": "toy",', b'"kind": "toy", "metrics": [{"port": "web"}],'),
             "no parameters: web",
         ),
+        (
+            META.replace(b'"kind": "toy",', b'"kind": "toy", "cluster": [{"parameter": "x", "from": "id"}],'),
+            "cluster parameter x: is no parameter of this kind",
+        ),
+        (
+            META.replace(b'"kind": "toy",', b'"kind": "toy", "cluster": [{"parameter": "x", "from": "rack"}],'),
+            "Invalid enum value 'rack'",
+        ),
     ],
 )
 def test_a_script_that_breaks_the_contract_is_refused(script: bytes, said: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.as_code.catalogue_files import file_of, read_catalogue, read_entry, write_entry
 from api.as_code.yaml_values import MAX_BYTES, read_yaml
-from desired_state.catalogue import Entry, HostEntry, PackageEntry, Placement, Problem, ServiceEntry
+from desired_state.catalogue import Cluster, Entry, HostEntry, Member, PackageEntry, Placement, Problem, ServiceEntry
 
 CASES = sorted((Path(__file__).parent / "catalogue_cases").glob("*.yaml"))
 
@@ -70,6 +70,15 @@ _entries = st.one_of(
         description=_text,
         parameters=_parameters,
         placement=st.builds(Placement, labels=_labels),
+        cluster=st.none()
+        | st.builds(
+            Cluster,
+            members=st.dictionaries(
+                st.sampled_from(["h1", "on", "1e3"]), st.builds(Member, id=st.integers(0, 2**32 - 1))
+            ),
+            primary=st.sampled_from([None, "on", "1e3"]),
+            rolling=st.booleans(),
+        ),
     ),
     st.builds(
         PackageEntry,
@@ -106,5 +115,9 @@ def test_a_problem_of_the_whole_is_told_where_it_was_written() -> None:
     found = read_catalogue(files)
     located = found.located(Problem(pointer="/services/cache/parameters/port", message="is too large"))
     assert (located.file, located.line, located.pointer) == ("catalogue/services/cache.yaml", 5, "/parameters/port")
+    member = b"service: cache\ncluster:\n  members:\n    a: {id: 1}\n    b:\n      id: 1\nkind: redis\nversion: '9'\n"
+    found = read_catalogue({"catalogue/services/cache.yaml": member})
+    located = found.located(Problem(pointer="/services/cache/cluster/members/b/id", message="is that of a"))
+    assert (located.line, located.pointer) == (6, "/cluster/members/b/id")
     missing = found.located(Problem(pointer="/services/cache/packages/server", message="is missing"))
     assert (missing.line, missing.pointer) == (1, "/packages/server")

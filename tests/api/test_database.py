@@ -1,12 +1,14 @@
 """The schema is the same on every engine, and units of work end as they promise."""
 
 import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import api.migrations
@@ -51,17 +53,22 @@ def test_a_migration_that_was_cut_off_can_be_run_again(database_url: str) -> Non
 
 
 def test_replicas_that_start_at_once_migrate_once(database_url: str) -> None:
-    """Two backends on one empty database both come up."""
+    """Two backends on one empty database both come up, however long the first one's commit takes."""
 
-    async def both() -> list[str]:
-        engines = [make_engine(database_url, pooled=False) for _ in range(2)]
-        await asyncio.gather(*(migrate(engine) for engine in engines))
-        versions = [await schema_version(engine) for engine in engines]
-        for engine in engines:
-            await engine.dispose()
-        return versions
+    def come_up(_replica: int) -> str:
+        async def migrated() -> str:
+            engine = make_engine(database_url, pooled=False)
+            event.listen(engine.sync_engine, "commit", lambda _connection: time.sleep(1))
+            try:
+                await migrate(engine)
+                return await schema_version(engine)
+            finally:
+                await engine.dispose()
 
-    assert asyncio.run(both()) == [api.migrations.HEAD] * 2
+        return asyncio.run(migrated())
+
+    with ThreadPoolExecutor(3) as replicas:
+        assert [api.migrations.HEAD] * 3 == list(replicas.map(come_up, range(3)))
 
 
 def test_head_is_the_newest_migration_file() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.measurement import Aim, Measurement
-from tests.scripts.calling import KINDS, Service, end_processes, free_port
+from tests.scripts.calling import KINDS, Service, end_processes
 from tests.scripts.kinds.case import case_of, has_software
+from tests.servers.process import free_port
 
 LOOKS = 40
 AIM_MS = 30

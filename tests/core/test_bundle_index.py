@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from desired_state.bundle_index import read_index
-from desired_state.contract import BundleIndex, Effect, MetricsPage, Verb
+from desired_state.contract import BundleIndex, ClusterParameter, Effect, MetricsPage, Verb
 from tests.fakes.kinds import KINDS
 
 META: dict[str, Any] = {
@@ -15,6 +15,7 @@ META: dict[str, Any] = {
     "parameters": [{"name": "port", "type": "port", "default": "1"}],
     "packages": [{"role": "server"}],
     "metrics": [{"port": "port", "path": "/metrics"}],
+    "cluster": [{"parameter": "port", "from": "members", "form": "{host}"}],
     "verbs": {"install": {"timeout_s": 5}},
 }
 
@@ -42,6 +43,8 @@ def test_what_this_version_writes_it_reads() -> None:
         {"parameters": [{"name": "port", "type": "port", "default": "1", "unit": "pages"}]},
         {"packages": [{"role": "server", "signed": True}]},
         {"metrics": [{"port": "port", "path": "/metrics", "scheme": "https"}]},
+        {"cluster": [{"parameter": "port", "from": "members", "form": "{host}", "separator": ";"}]},
+        {"cluster": [*META["cluster"], {"parameter": "port", "from": "rack"}]},
         {"verbs": {"install": {"timeout_s": 5, "memory": "1gb"}}},
         {"verbs": {"install": {"timeout_s": 5}, "defragment": {"timeout_s": 5}}},
     ],
@@ -65,6 +68,7 @@ def test_what_is_known_is_kept() -> None:
     """Fields that this version knows are what they were."""
     meta = read(side_by_side=True)
     assert (True, (MetricsPage(port="port"),), {Verb.INSTALL}) == (meta.side_by_side, meta.metrics, {*meta.verbs})
+    assert (ClusterParameter(parameter="port", source="members", form="{host}"),) == meta.cluster
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from desired_state import problems as module
-from desired_state.catalogue import Catalogue, Override, Placement, Problem, ServiceEntry
+from desired_state.catalogue import Catalogue, Cluster, Member, Override, Placement, Problem, ServiceEntry
 from desired_state.problems import problems
 from desired_state.service_problems import KnownSecrets, supported
 from tests.core import worlds
@@ -78,6 +78,16 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
     "unknown kind, none near": (
         with_service(CACHE, kind="xyz"),
         [error("/services/cache/kind", "unknown kind 'xyz'; the script bundle has agent, java, redis")],
+    ),
+    "a cluster of a kind that forms none": (
+        with_service(CACHE, placement=Placement(), overrides={}, cluster=Cluster(members={"app-2": Member(id=1)})),
+        [
+            error(
+                "/services/cache/cluster",
+                "services of kind redis form no cluster: its script has no CLUSTER lines; use placement",
+            ),
+            error("/services/orders/depends_on/0", "cache is not placed on app-1; place it there too"),
+        ],
     ),
     "unsupported version": (
         with_service(CACHE, version="7.20.1"),

@@ -4,9 +4,10 @@ import shutil
 
 from tests.end_to_end import databases
 from tests.end_to_end.demo.machine import Machine
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World
 from tests.middleware.packages import valkey_archive
+from tests.servers.process import free_ports
 
 
 def test_hosts_converge_from_git_while_the_backend_is_away_and_report_later(git_world: World) -> None:

@@ -5,10 +5,11 @@ import socket
 from desired_state.retry import MAX_ATTEMPTS
 from tests.end_to_end import databases
 from tests.end_to_end.demo.machine import Machine
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World, only
 from tests.middleware.archives import Package
 from tests.middleware.packages import site_archive
+from tests.servers.process import free_ports
 
 
 def good_host(world: World, port: int) -> Machine:

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.end_to_end import databases
-from tests.end_to_end.demo.wire import free_ports
 from tests.end_to_end.post import Post
 from tests.end_to_end.world import World
+from tests.servers.process import free_ports
 
 
 def test_a_host_whose_document_ran_out_is_kept_up_and_says_so(world: World) -> None:

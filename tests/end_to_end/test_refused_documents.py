@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.demo.machine import Machine
-from tests.end_to_end.demo.wire import free_ports
 from tests.end_to_end.post import Post, published
 from tests.end_to_end.world import World, new_world
+from tests.servers.process import free_ports
 
 HOST, OTHER = "db-1", "db-2"
 pytestmark = pytest.mark.xdist_group("refused documents")  # one world for all of them

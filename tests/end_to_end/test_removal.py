@@ -2,8 +2,9 @@
 
 from tests.end_to_end import databases
 from tests.end_to_end.demo.machine import Machine
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World, only
+from tests.servers.process import free_ports
 
 
 def host_with(world: World, *services: str) -> tuple[Machine, dict[str, int]]:

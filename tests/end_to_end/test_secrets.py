@@ -19,8 +19,9 @@ from sqlalchemy import select
 from api.database import make_engine, snapshot
 from api.models import metadata
 from tests.end_to_end.demo.machine import Machine
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World
+from tests.servers.process import free_ports
 from tests.servers.sql_server import SqlServer
 
 PLACES_IN_MEMORY = (Path("/run"), Path("/dev/shm"), Path(os.environ.get("XDG_RUNTIME_DIR") or "/dev/shm"))

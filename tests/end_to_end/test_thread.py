@@ -2,8 +2,9 @@
 
 import json
 
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World, only
+from tests.servers.process import free_ports
 
 
 def test_a_folder_becomes_a_running_valkey_and_a_line_on_the_page(world: World) -> None:

@@ -15,9 +15,9 @@ from tests.end_to_end.demo.catalogue import host as host_entry
 from tests.end_to_end.demo.machine import Machine
 from tests.end_to_end.demo.narrator import Narrator, WentWrong
 from tests.end_to_end.demo.processes import Processes, end, kept_processes, living_under, processes_under
-from tests.end_to_end.demo.wire import free_ports
 from tests.middleware.archives import Package
 from tests.middleware.packages import valkey_archive
+from tests.servers.process import free_ports
 
 PATIENCE_S = 60.0
 """Far more than anything here takes; only a test that fails waits for so long."""

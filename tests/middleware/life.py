@@ -15,8 +15,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from tests.middleware.archives import Unavailable
-from tests.scripts.calling import Said, Service, end_processes, eventually, free_port
+from tests.scripts.calling import Said, Service, end_processes, eventually
 from tests.scripts.kinds.case import Case, Software
+from tests.servers.process import free_port
 
 STAGES = {
     "install": "installed from its archive",

@@ -1,5 +1,6 @@
 """What no script may do, as tests: each ban was seen to go wrong somewhere."""
 
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -49,6 +50,18 @@ def test_each_ban_can_find_something(ban: str) -> None:
 def test_a_comment_may_name_what_is_banned() -> None:
     """Whole-line comments are for people."""
     assert () == banned("# never eval a value\n  # nor rm -rf a variable\n")
+
+
+def test_the_agents_functions_and_the_common_ones_share_no_name_by_chance() -> None:
+    """agentctl.sh reads both: the later one wins, so that each name of both is meant."""
+    words = {"fail", "problem", "put"}  # the same for a person at a terminal as for the puller
+    verbs = {"check_status", "start", "stop", "restart", "uninstall", "purge"}  # the agent's own
+    assert words | verbs == _functions("agent") & _functions("common")
+
+
+def _functions(folder: str) -> set[str]:
+    texts = [path.read_text() for path in (SCRIPTS / folder).glob("*.sh")]
+    return {name for text in texts for name in re.findall(r"^([a-z_]+)\(\)", text, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("path", CONTROLS, ids=lambda path: path.name)

@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from tests.middleware import java_app_archive, java_runtime_archive
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
+from tests.servers.process import free_port
 
 CASE = case_of("java")
 

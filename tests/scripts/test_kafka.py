@@ -8,9 +8,10 @@ import pytest
 
 from puller.kinds.traces import tree
 from tests.middleware import java_runtime_archive
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.kafka import JAVA, RECORDS, consume, packages, produce
+from tests.servers.process import free_port
 
 CASE = case_of("kafka")
 CLUSTER_ID = "towline-cluster-000001"
@@ -169,8 +170,12 @@ def test_three_nodes_lose_members_and_are_whole_again(folder: Path) -> None:
         node.do("install", "configure")
     begun = [node.begin("start") for node in nodes]
     assert [0, 0, 0] == [one.wait().code for one in begun]
+    assert eventually(60, lambda: ["running"] * 3 == [node.state_now() for node in nodes])
+    os.kill(nodes[2].process(), signal.SIGKILL)
+    assert eventually(90, lambda: "controllers are missing: 3" == nodes[0].status().reason), nodes[0].status().reason
+    nodes[2].do("start")
     produce(nodes[0], "kept", *RECORDS)
-    assert eventually(30, lambda: ["running"] * 3 == [node.state_now() for node in nodes])
+    assert eventually(60, lambda: ["running"] * 3 == [node.state_now() for node in nodes])
     os.kill(nodes[2].process(), signal.SIGKILL)
     assert eventually(30, lambda: "replicas that are not in sync" in nodes[0].status().reason)
     assert "degraded" == nodes[1].state_now()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.calling import SCRIPTS, Service, eventually, free_port
+from tests.scripts.calling import SCRIPTS, Service, eventually
 from tests.scripts.kinds.case import case_of
+from tests.servers.process import free_port
 
 
 def functions(folder: Path, code: str) -> str:

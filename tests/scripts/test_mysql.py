@@ -9,8 +9,9 @@ import pytest
 
 from puller.kinds.traces import tree
 from tests.middleware import Package, mariadb_archive, mysql_archive
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.mysql import SECRETS, ask
+from tests.servers.process import free_port
 
 ARCHIVES = {"10.11.19": mariadb_archive, "9.7.4": mysql_archive}
 
@@ -136,15 +137,17 @@ def test_an_upgrade_of_the_system_tables_that_was_cut_off_is_completed(folder: P
 
 @pytest.mark.parametrize("version", ARCHIVES)
 def test_a_replica_follows_tells_its_trouble_and_is_promoted(folder: Path, version: str) -> None:
-    """Its role and its replication are part of health; what stops it is told in the server's words."""
+    """Role and replication are part of health; what stops it is told in the server's words; its primary misses it."""
     primary = server(folder, "first", version, server_id="1")
     replica = server(
         folder, "second", version, server_id="2", replica_of=f"127.0.0.1:{primary.parameters['port']}", max_lag="5s"
     )
-    for service in (primary, replica):
-        service.do("install", "configure", "start")
+    primary.parameters["peers"] = f"127.0.0.1:{replica.parameters['port']}"
+    primary.do("install", "configure", "start")
+    assert ("degraded", "0 of 1 replicas are connected") == _state_and_reason(primary)
+    replica.do("install", "configure", "start")
     assert "" == ask(primary, "CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (42)")
-    assert eventually(20, lambda: ask(replica, "SELECT id FROM shop.t") == "42")
+    assert eventually(60, lambda: ask(replica, "SELECT id FROM shop.t") == "42")
     assert ["running", "running"] == [primary.state_now(), replica.state_now()]
     assert "read-only" in ask(replica, "INSERT INTO shop.t VALUES (43)")
     primary.do("stop")
@@ -184,6 +187,19 @@ def test_a_new_replication_password_takes_hold_on_both(folder: Path) -> None:
     assert eventually(30, lambda: "denied" in replica.status().reason)
     replica.do("reload")
     assert "running" == replica.state_now()
+
+
+@pytest.mark.parametrize("version", ARCHIVES)
+def test_a_socket_that_was_left_behind_does_not_keep_it_from_starting(folder: Path, version: str) -> None:
+    """After a kill another process may have the pid that the socket's lock names."""
+    service = server(folder, version=version)
+    service.do("install", "configure", "start")
+    os.kill(int(service.status().identity[1]), signal.SIGKILL)
+    assert eventually(60, lambda: service.state_now() == "stopped")
+    lock = service.root / "run/mysql/mysql.sock.lock"
+    lock.write_text(f"{os.getpid()}\n")
+    service.do("start")
+    assert "running" == service.state_now()
 
 
 def test_a_stuck_server_is_degraded_in_time(folder: Path) -> None:

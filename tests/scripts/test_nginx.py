@@ -8,7 +8,8 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from tests.middleware import nginx_archive, site_archive
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
+from tests.servers.process import free_port
 
 
 def nginx(folder: Path, name: str = "web", **parameters: str) -> Service:

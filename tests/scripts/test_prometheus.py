@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from tests.scripts.calling import Service, eventually, free_port
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.http import body_of
 from tests.scripts.kinds.prometheus import query
+from tests.servers.process import free_port
 
 CASE = case_of("prometheus")
 

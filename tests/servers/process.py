@@ -5,18 +5,37 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 
 class ServerStartError(RuntimeError):
     """A server ended or stayed silent; the text holds the end of its log."""
 
 
+_GIVEN: set[int] = set()
+_PORTS = Random(f"{os.getpid()}-{time.time_ns()}")
+
+
 def free_port() -> int:
-    """A TCP port on loopback that nothing listens on now. Another process may take it: callers try again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nothing listens on now, and that this process never gave before.
+
+    Never one of the range from which the kernel takes the ports of outgoing connections (32768 and up): such a port is
+    taken again at any moment by whoever connects somewhere.
+    """
+    while True:
+        port = _PORTS.randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
+
+
+def free_ports(count: int) -> list[int]:
+    """Several of them, each another."""
+    return [free_port() for _ in range(count)]
 
 
 def listens(port: int) -> bool:

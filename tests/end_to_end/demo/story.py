@@ -16,6 +16,7 @@ from tests.middleware.packages import (
     redis_archive,
     valkey_archive,
 )
+from tests.servers.process import free_ports
 
 from . import shop
 from .backend import Backend
@@ -26,7 +27,7 @@ from .machine import Machine
 from .narrator import Narrator, WentWrong
 from .processes import Processes, identity
 from .shop import HOSTS, PORTS
-from .wire import free_ports, redis_ask
+from .wire import redis_ask
 
 MAKERS: dict[str, Callable[[], Package]] = {
     "valkey": valkey_archive,

@@ -25,15 +25,3 @@ def redis_ask(port: int, *words: str) -> str | None:
             return link.recv(65536).decode("utf-8", "replace").strip().lstrip("+:$*")
     except OSError:
         return None
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

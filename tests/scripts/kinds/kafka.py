@@ -8,8 +8,9 @@ from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 
 from tests.middleware import java_runtime_archive, kafka_archive
 from tests.middleware.archives import Package
-from tests.scripts.calling import Service, free_port
+from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.servers.process import free_port
 
 JAVA = "21.0.8"
 RECORDS = tuple(f"record {number}" for number in range(5))

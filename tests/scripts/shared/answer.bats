@@ -36,6 +36,15 @@ setup() { begin; }
   [ "$DEADLINE" -le 8 ]
 }
 
+@test "what is kept back for later is a third at most" {
+  TOWLINE_TIMEOUT_S=123 SECONDS=0
+  deadline 3600 20
+  [ "$DEADLINE" -ge 99 ] && [ "$DEADLINE" -le 101 ]
+  TOWLINE_TIMEOUT_S=15 SECONDS=0
+  deadline 3600 20
+  [ "$DEADLINE" -ge 7 ] && [ "$DEADLINE" -le 9 ]
+}
+
 @test "a deadline that is now is no failure" {
   TOWLINE_TIMEOUT_S=10 SECONDS=7
   deadline 60

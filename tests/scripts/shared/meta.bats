@@ -23,3 +23,25 @@ assert named["must"]["required"] and "default" not in named["token"]
 assert said["verbs"] == {"meta": {"timeout_s": 10}, "check_status": {"timeout_s": 10}}
 PY
 }
+
+@test "meta says what membership of a cluster fills in" {
+  CLUSTER='
+level | id      |
+size  | members | {id}@{address}:{must}
+must  | primary | a|b
+'
+  run meta
+  python3 - "$output" <<'PY'
+import json, sys
+assert json.loads(sys.argv[1])["cluster"] == [
+    {"parameter": "level", "from": "id", "form": ""},
+    {"parameter": "size", "from": "members", "form": "{id}@{address}:{must}"},
+    {"parameter": "must", "from": "primary", "form": "a|b"},
+]
+PY
+}
+
+@test "a kind that forms no clusters says so" {
+  run meta
+  [[ $output == *'"cluster": [],'* ]]
+}
