@@ -18,6 +18,7 @@ from tests.middleware.packages import (
     site_archive,
     valkey_archive,
 )
+from tests.middleware.skywalking import skywalking_agent_archive, skywalking_archive, stand_in_skywalking
 
 __all__ = [
     "Package",
@@ -35,5 +36,8 @@ __all__ = [
     "prometheus_archive",
     "redis_archive",
     "site_archive",
+    "skywalking_agent_archive",
+    "skywalking_archive",
+    "stand_in_skywalking",
     "valkey_archive",
 ]

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from tests.scripts.calling import SCRIPTS, Service, eventually, free_port
+from tests.scripts.calling import SCRIPTS, Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.mongodb import client
+from tests.servers.process import free_port
 
 CASE = case_of("mongodb")
 KEY = "dG93bGluZSBpcyBhIGtleSBvZiBhIHNldA=="
