@@ -208,11 +208,16 @@ def test_the_first_member_forms_the_set_when_all_answer(folder: Path) -> None:
 def test_a_set_is_not_formed_without_all_of_its_members(folder: Path) -> None:
     """The start says who is missing and may be repeated; half a set never comes into being."""
     made = Set(folder)
+    waiting = made.members[0].begin("start")
+    assert eventually(90, lambda: "is in no replica set yet" in made.reasons()[0])
+    waiting.kill_after(0)
     made.members[0].parameters["start_timeout"] = "3s"
     made.members[0].do("configure")
     said = made.members[0].call("start")
     assert (1, f"does not form the replica set: {made.names[1]} does not answer") == (said.code, said.reason)
     assert not made.file.exists()
+    made.members[0].parameters["start_timeout"] = "5m"
+    made.members[0].do("configure")
     made.form()
     assert made.names == made.hosts()
 
