@@ -8,6 +8,7 @@ from tests.middleware.debian import (
     prometheus_archive,
 )
 from tests.middleware.kafka import kafka_archive
+from tests.middleware.mongodb import mongodb_archive
 from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.nacos import nacos_archive
 from tests.middleware.packages import (
@@ -19,6 +20,7 @@ from tests.middleware.packages import (
     valkey_archive,
 )
 from tests.middleware.sentinel import sentinel_jar
+from tests.middleware.skywalking import skywalking_agent_archive, skywalking_archive, stand_in_skywalking
 from tests.middleware.stand_in import stand_in_java_archive, stand_in_nacos_archive, stand_in_sentinel_archive
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "java_runtime_archive",
     "kafka_archive",
     "mariadb_archive",
+    "mongodb_archive",
     "mysql_archive",
     "nacos_archive",
     "nginx_archive",
@@ -38,8 +41,11 @@ __all__ = [
     "redis_archive",
     "sentinel_jar",
     "site_archive",
+    "skywalking_agent_archive",
+    "skywalking_archive",
     "stand_in_java_archive",
     "stand_in_nacos_archive",
     "stand_in_sentinel_archive",
+    "stand_in_skywalking",
     "valkey_archive",
 ]
