@@ -17,6 +17,8 @@ from tests.middleware.packages import (
     site_archive,
     valkey_archive,
 )
+from tests.middleware.stand_in_zookeeper import stand_in_for_zookeeper
+from tests.middleware.zookeeper import zookeeper_archive
 
 __all__ = [
     "Package",
@@ -33,5 +35,7 @@ __all__ = [
     "prometheus_archive",
     "redis_archive",
     "site_archive",
+    "stand_in_for_zookeeper",
     "valkey_archive",
+    "zookeeper_archive",
 ]
