@@ -52,11 +52,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def vm(session: nox.Session) -> None:
-    """The agent on real VMs of three Debian suites, booted in namespaces; needs root. `-- -k partition` picks some."""
+    """The agent on real VMs of three Debian suites, booted in namespaces; needs root. `-- -m core` is the short way."""
     need_from_debian(session)
     wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
-    session.run("python", "-m", "tests.vm", env=paths)
+    session.run("python", "-m", "tests.vm", *(["bookworm"] if "core" in session.posargs else []), env=paths)
     # A fixture boots and converges several VMs: that takes its time on a slow machine.
     pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile", "--timeout", "900"]
     session.run(*pytest, *session.posargs, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})

@@ -10,6 +10,7 @@ from desired_state.observed import Identity, Observation, Seen
 
 MAX_STDOUT = 64 * 1024
 MAX_REASON = 500
+MAX_DRIFT, MAX_DRIFT_CHARS = 20, 200
 _STATES: dict[str, tuple[Seen, int]] = {
     "running": ("running", Exit.DONE),
     "stopped": ("stopped", Exit.STOPPED),
@@ -64,6 +65,7 @@ def observation_of(service: str, answer: Answer, seen_at: datetime) -> Observati
         version=answer.fact("version"),
         config=answer.fact("config"),
         watch=answer.facts.get("watch", ()),
+        drift=tuple(line[:MAX_DRIFT_CHARS] for line in answer.facts.get("drift", ())[:MAX_DRIFT]),
         identity=identity_of(answer),
         ports=tuple(sorted({int(p) for p in answer.facts.get("port", ()) if p.isdigit() and int(p) < 65536})),
         unit=answer.fact("unit"),

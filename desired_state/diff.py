@@ -14,7 +14,9 @@ from desired_state.observed import Observation, Observed
 from desired_state.parameters import with_defaults
 from desired_state.record import AppliedSecret, Record, Recorded
 
+SHOWN_DRIFT = 3
 UP = ("running", "degraded")
+UNRECORDED = "runs here and is not on record: is restarted only if putting it in place again changes something"
 _RANK = {Effect.NONE: 0, Effect.RELOAD: 1, Effect.RESTART: 2}
 
 
@@ -31,6 +33,21 @@ def diff(document: Document, record: Record, observed: Observed, kinds: Mapping[
 def strongest(effects: Iterable[Effect]) -> Effect:
     """What needs most: restart above reload above none."""
     return max(effects, key=_RANK.__getitem__, default=Effect.NONE)
+
+
+def keeps_running(wanted: Service, recorded: Recorded | None, seen: Observation) -> bool:
+    """Whether it runs as declared, as far as anybody can see, and only the record does not say so: it was lost.
+
+    Its program and its configuration are put in place under it. One that is degraded may run with an earlier
+    configuration, which the lost record knew: that one is no such case.
+    """
+    if wanted.state != "running" or seen.state != "running":
+        return False
+    if recorded is None or recorded.state == "absent":
+        return seen.version == wanted.version
+    digests = {role: package.digest for role, package in wanted.packages.items()}
+    put_back = (recorded.version, recorded.packages) == (wanted.version, digests)  # the first step of that was done
+    return put_back and not (recorded.adopted or recorded.config or recorded.pending is not Effect.NONE)
 
 
 def _service(wanted: Service, recorded: Recorded | None, seen: Observation, meta: KindMeta) -> Iterator[Change]:
@@ -77,7 +94,9 @@ def _adopted(wanted: Service, recorded: Recorded | None, seen: Observation) -> I
 
 def _installed(wanted: Service, recorded: Recorded | None, seen: Observation, meta: KindMeta) -> Iterator[Change]:
     if recorded is None or recorded.state == "absent":
-        yield _change(wanted, "presence", reason="is not installed", desired=wanted.version, observed=seen.state)
+        kept = keeps_running(wanted, recorded, seen)
+        reason = UNRECORDED if kept else "is not installed"
+        yield _change(wanted, "presence", reason=reason, desired=wanted.version, observed=seen.state)
         return
     if recorded.adopted and wanted.state == "running":
         yield _change(
@@ -143,6 +162,9 @@ def _awaits_its_restart(recorded: Recorded, seen: Observation, meta: KindMeta) -
 
 
 def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta: KindMeta) -> Iterator[Change]:
+    if keeps_running(wanted, recorded, seen):
+        yield _change(wanted, "configuration", reason=UNRECORDED, field="config")
+        return
     yield from _parameters(wanted, recorded, meta)
     yield from _secrets(wanted, recorded, meta)
     if not recorded.config:
@@ -154,7 +176,7 @@ def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta:
             wanted,
             "configuration",
             "corrective",
-            reason="its configuration was edited by hand" + (" or lost" if seen.state == "stopped" else ""),
+            reason=_edited(seen),
             field="config",
             desired=recorded.config,
             recorded=recorded.config,
@@ -169,6 +191,15 @@ def _configuration(wanted: Service, recorded: Recorded, seen: Observation, meta:
             field="pending",
             effect=recorded.pending,
         )
+
+
+def _edited(seen: Observation) -> str:
+    """What was done to the files, as far as the script can tell: the first keys; the observation has more of them."""
+    told = "its configuration was edited by hand" + (" or lost" if seen.state == "stopped" else "")
+    if not seen.drift:
+        return told
+    more = len(seen.drift) - SHOWN_DRIFT
+    return f"{told}: {'; '.join(seen.drift[:SHOWN_DRIFT])}" + (f"; and {more} more" if more > 0 else "")
 
 
 def _parameters(wanted: Service, recorded: Recorded, meta: KindMeta) -> Iterator[Change]:

@@ -37,6 +37,8 @@ class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Digest over the configuration files on disk."""
     watch: tuple[str, ...] = ()
     """The files that `config` covers, in its order."""
+    drift: tuple[Text, ...] = ()
+    """What somebody changed in them by hand, key by key, as the script tells it; nothing secret."""
     identity: Identity | None = None
     ports: tuple[int, ...] = ()
     unit: str = ""

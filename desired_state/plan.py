@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from desired_state.change import Change, Intent
 from desired_state.contract import Effect, KindMeta, Verb
-from desired_state.diff import UP, diff, strongest
+from desired_state.diff import UP, diff, keeps_running, strongest
 from desired_state.document import Document, Service
 from desired_state.names import AGENT_KIND, Digest
 from desired_state.observed import Observed
@@ -30,6 +30,8 @@ class _Situation(Struct, frozen=True, kw_only=True):
     wanted: Service
     recorded: Recorded | None
     up: bool
+    keeps: bool
+    """Nothing of it is stopped or restarted, but by what its steps find changed."""
     meta: KindMeta
     changes: tuple[Change, ...]
 
@@ -54,6 +56,8 @@ class _Situation(Struct, frozen=True, kw_only=True):
 
     def leaves(self, verb: Verb) -> Effect:
         """What the running process still waits for after that step."""
+        if self.keeps:
+            return Effect.NONE
         if self.installs:
             return Effect.RESTART if self.beside and verb in (Verb.INSTALL, Verb.CONFIGURE) else Effect.NONE
         return self.effect if self.up and verb is Verb.CONFIGURE else Effect.NONE
@@ -80,6 +84,8 @@ def make_plan(
             wanted=wanted,
             recorded=record.get(wanted.name),
             up=observed[wanted.name].state in UP,
+            # The agent's restart looks for itself whether another release is due.
+            keeps=not _is_agent(wanted) and keeps_running(wanted, record.get(wanted.name), observed[wanted.name]),
             meta=kinds[wanted.kind],
             changes=mine,
         )
@@ -145,14 +151,14 @@ def _taking_away(s: _Situation) -> Iterator[Verb]:
 
 def _bringing(s: _Situation) -> Iterator[Verb]:
     runs = s.wanted.state != "stopped"
-    stops = s.up and not s.beside and (s.installs or not runs)
+    stops = s.up and not s.beside and not s.keeps and (s.installs or not runs)
     if stops:
         yield Verb.STOP
     if s.installs:
         yield Verb.INSTALL
     if s.installs or s.has("parameter", "configuration"):
         yield Verb.CONFIGURE
-    if runs and s.beside and s.installs:
+    if runs and s.beside and s.installs and not s.keeps:
         yield Verb.RESTART
     elif runs:
         yield from _running(s, stopped=stops or not s.up)
@@ -189,6 +195,7 @@ def _chain(document: Document, s: _Situation) -> list[Step]:
             after=(chain[-1].id,) if chain else (),
             interrupts=verb in _INTERRUPTING,
             leaves=s.leaves(verb),
+            keeps_running=s.keeps and verb in (Verb.INSTALL, Verb.CONFIGURE),
             removes=verb in REMOVING,
             destroys=verb is Verb.PURGE,
         )

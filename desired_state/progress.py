@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from desired_state.answer import Answer, identity_of
 from desired_state.contract import Effect, KindMeta, Verb
 from desired_state.diff import UP, strongest
-from desired_state.document import Service
+from desired_state.document import Service, State
 from desired_state.names import Revision
 from desired_state.observed import Observation
 from desired_state.parameters import with_defaults
@@ -25,10 +25,16 @@ def after_step(
     answer: Answer,
     revision: Revision,
     at: datetime,
+    unsure: bool = False,
 ) -> Recorded:
-    """What the record says once this step is done. Pure: the store writes it in the transaction that ends the step."""
+    """What the record says once this step is done. Pure: the store writes it in the transaction that ends the step.
+
+    `unsure`: an earlier try ran and did not end well, so that what it changed the answer of this one does not say.
+    """
     old = before or Recorded(name=wanted.name, kind=wanted.kind, version=wanted.version, state="absent")
     done = replace(old, generation=old.generation + 1, revision=revision, applied_at=at)
+    if step.keeps_running and (unsure or answer.changed is not False):
+        step = replace(step, leaves=Effect.RESTART)
     return replace(done, **_fields(done, step, wanted, meta, answer))
 
 
@@ -42,7 +48,7 @@ def _fields(  # noqa: C901, PLR0911 - one case a verb, side by side
                 "version": wanted.version,
                 "packages": {role: package.digest for role, package in wanted.packages.items()},
                 "adopted": False,
-                "state": "stopped" if old.state == "absent" or old.adopted else old.state,
+                "state": _state_installed(old, step),
                 "holds_data": old.holds_data or meta.holds_data,
                 "pending": strongest([old.pending, step.leaves]),
                 "config": "",  # the configuration on disk is another program's until `configure` ran for this one
@@ -89,6 +95,12 @@ def _fields(  # noqa: C901, PLR0911 - one case a verb, side by side
             return {"monitoring": dict(wanted.monitoring)}
         case _:
             return {}
+
+
+def _state_installed(old: Recorded, step: Step) -> State:
+    if step.keeps_running:
+        return "running"
+    return "stopped" if old.state == "absent" or old.adopted else old.state
 
 
 def after_look(recorded: Recorded, seen: Observation) -> Recorded:

@@ -22,6 +22,8 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A running service stops answering for a moment, or for good."""
     leaves: Effect = Effect.NONE
     """What a running process still waits for once this step is done (`configure` never restarts)."""
+    keeps_running: bool = False
+    """Is done under a process that runs as declared; that waits for a restart only if this step changed something."""
     removes: bool = False
     destroys: bool = False
     """Deletes data."""

@@ -261,7 +261,7 @@ def _mend(error: sqlite3.DatabaseError) -> str:
         return "is the disk full or read-only? Put that right and try again"
     return (
         "move state/towline.db and the files beside it away and start again; the document is fetched anew, and every "
-        "service is installed anew, with a restart"
+        "service is put in place again, restarted only where that changes something"
     )
 
 

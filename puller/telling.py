@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from desired_state.diff import SHOWN_DRIFT
 from desired_state.report import Condition, ServiceStatus, Status
 from desired_state.step import Plan, Step
 from puller.status import LocalStatus
@@ -123,9 +124,16 @@ def _services(services: Sequence[ServiceStatus]) -> Iterator[str]:
     if not services:
         return
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for row in rows:
+    for row, edited in zip(rows, [(), *map(_drift, services)], strict=True):
         cells = [text.ljust(width) for text, width in zip(row[:5], widths, strict=True)]
         yield "  ".join(["", *cells, row[5]]).rstrip()
+        yield from (f"      {line}" for line in edited)
+
+
+def _drift(service: ServiceStatus) -> tuple[str, ...]:
+    """What was edited by hand, where that is more than its change says."""
+    told = service.observation.drift if service.observation else ()
+    return told if len(told) > SHOWN_DRIFT else ()
 
 
 def _ago(span: timedelta) -> str:

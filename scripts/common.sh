@@ -48,5 +48,9 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/options.sh"
 # shellcheck source=common/jvm.sh
 . "$COMMON/common/jvm.sh"
+# shellcheck source=common/keys.sh
+. "$COMMON/common/keys.sh"
+# shellcheck source=common/drift.sh
+. "$COMMON/common/drift.sh"
 # shellcheck source=common/tool.sh
 . "$COMMON/common/tool.sh"

@@ -42,6 +42,8 @@ class Compared(Struct, frozen=True, kw_only=True):
     health: HealthWord
     fields: tuple[Field, ...]
     changes: tuple[Change, ...] = ()
+    drift: tuple[str, ...] = ()
+    """What somebody changed in its configuration by hand, key by key."""
     depends_on: tuple[str, ...] = ()
     message: str = ""
     seen_at: Timestamp | None = None
@@ -85,6 +87,7 @@ def _service(name: str, wanted: Service | None, known: ServiceStatus | None) -> 
         health=known.health if known else "unknown",
         fields=fields,
         changes=changes,
+        drift=seen.drift if seen else (),
         depends_on=wanted.depends_on if wanted else (),
         message=_message(known, seen),
         seen_at=seen.seen_at if seen else None,

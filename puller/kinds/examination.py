@@ -55,6 +55,12 @@ CHECKS = tuple(
         ("configure twice", Stage.LIFE, life.configure, "write by `put`; name all CONFIG_FILES; end with `configured`"),
         ("start twice", Stage.LIFE, life.start, "read the reason; `healthy` gives it in REASON"),
         ("looking", Stage.LIFE, life.looking, "check_status and discover only read"),
+        (
+            "in place again",
+            Stage.LIFE,
+            life.again,
+            "neither install nor configure may stop, start, or depend on what runs",
+        ),
         ("secrets", Stage.LIFE, life.secrecy, "let the program read a file that `put` wrote from < <(printf ...)"),
         ("killed", Stage.LIFE, life.killed, "let `look` judge the process; clear what it left, then start"),
         ("restart", Stage.LIFE, life.restart, "leave restart to verb.sh: stop, then start"),

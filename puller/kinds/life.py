@@ -55,6 +55,17 @@ async def looking(scratch: Scratch) -> str:
     return f"{' and '.join(verbs)} change nothing"
 
 
+async def again(scratch: Scratch) -> str:
+    """Under what runs, `install` and `configure` have nothing to do, as after a record that was lost."""
+    before = identity_of(await _look(scratch, "running"))
+    for verb in (Verb.INSTALL, Verb.CONFIGURE):
+        if done(await scratch.call(verb)).changed is not False:
+            raise Fault(f"{verb} of what runs as it was installed should say changed=0")
+    if before != identity_of(await _look(scratch, "running")):
+        raise Fault("the process is not the one from before")
+    return "install and configure change nothing under what runs"
+
+
 async def secrecy(scratch: Scratch) -> str:
     """No secret in what a call prints, in a command line, or in an environment."""
     if not scratch.secrets:

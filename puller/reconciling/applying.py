@@ -157,7 +157,7 @@ class Applier:
 
     async def _succeed(self, journalled: Journalled, ended: Ended, answer: Answer, outcome: StepOutcome) -> None:
         step = journalled.step
-        entry = self._entry(step, answer, outcome)
+        entry = self._entry(journalled, answer, outcome)
         result = _result(journalled, outcome, ended=ended, answer=answer)
         await self._parts.store.transact(journal.finish, journalled.n, result, entry)
         reached("after_step_done")
@@ -166,7 +166,8 @@ class Applier:
         self.is_replaced |= step.kind == AGENT_KIND and step.verb is Verb.RESTART and answer.changed is True
         _log.info("step done", service=step.service, verb=step.verb, changed=answer.changed, ms=result.duration_ms)
 
-    def _entry(self, step: Step, answer: Answer, outcome: StepOutcome) -> Recorded:
+    def _entry(self, journalled: Journalled, answer: Answer, outcome: StepOutcome) -> Recorded:
+        step = journalled.step
         entry = after_step(
             self.record.get(step.service),
             step,
@@ -175,6 +176,7 @@ class Applier:
             answer=answer,
             revision=self._accepted.document.revision,
             at=self._parts.clock.now(),
+            unsure=journalled.unsure,
         )
         if outcome == "skipped" and step.verb is Verb.RELOAD:
             return replace(entry, pending=Effect.RESTART)  # what cannot be reloaded is restarted

@@ -2,6 +2,7 @@
 
 import sqlite3
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -41,6 +42,8 @@ class Journalled(Struct, frozen=True, kw_only=True):
     started_at: datetime
     repeated: bool = False
     """Nobody knows how the try before this one ended."""
+    unsure: bool = False
+    """The try before this one ran, and nobody knows how it ended, or it failed: it may have changed something."""
 
 
 def open_run(db: sqlite3.Connection) -> OpenRun | None:
@@ -56,7 +59,8 @@ def started(db: sqlite3.Connection) -> list[Journalled]:
         " WHERE state = 'started' ORDER BY n"
     )
     return [
-        Journalled(
+        _journalled(
+            db,
             n=r[0],
             run=r[1],
             attempt=r[2],
@@ -81,7 +85,6 @@ def start(
 ) -> Journalled:
     """Writes down that the step is about to run."""
     db.execute("INSERT OR IGNORE INTO open_run VALUES (1, ?, ?, ?)", (run.id, run.trigger, micros(run.started_at)))
-    repeated = _was_lost(db, step)
     attempt = 1 + db.execute("SELECT count(*) FROM step WHERE step_id = ?", (step.id,)).fetchone()[0]
     row = db.execute(
         "INSERT INTO step (step_id, service, verb, run, attempt, state, folder, timeout_s, document, body, started_us)"
@@ -99,7 +102,8 @@ def start(
             micros(at),
         ),
     ).fetchone()
-    return Journalled(
+    return _journalled(
+        db,
         n=row[0],
         run=run.id,
         attempt=attempt,
@@ -108,7 +112,6 @@ def start(
         document=document,
         step=step,
         started_at=at,
-        repeated=repeated,
     )
 
 
@@ -145,11 +148,16 @@ def folders(db: sqlite3.Connection) -> set[str]:
     return {folder for (folder,) in db.execute("SELECT folder FROM step")}
 
 
-def _was_lost(db: sqlite3.Connection, step: Step) -> bool:
+def _journalled(db: sqlite3.Connection, *, n: int, step: Step, **fields: Any) -> Journalled:
+    """That try, in the light of the one before it."""
     row = db.execute(
-        "SELECT state FROM step WHERE service = ? AND verb = ? ORDER BY n DESC LIMIT 1", (step.service, step.verb)
+        "SELECT state, result FROM step WHERE service = ? AND verb = ? AND n < ? ORDER BY n DESC LIMIT 1",
+        (step.service, step.verb, n),
     ).fetchone()
-    return row is not None and row[0] == "unknown"
+    state, result = row or ("done", None)
+    ran_in_vain = state == "failed" and result is not None and _RESULT.decode(result).exit_code is not None
+    lost = state == "unknown"
+    return Journalled(n=n, step=step, repeated=lost, unsure=lost or ran_in_vain, **fields)
 
 
 def _end(db: sqlite3.Connection, n: int, state: str, result: StepResult) -> None:

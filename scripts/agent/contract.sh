@@ -38,12 +38,10 @@ service_files() {
 
 # check_status: of /proc and files alone. The version is that of the process that runs, not of the link.
 check_status() {
-  local file
   release_of current || answer absent 'no release of the agent is installed here'
   local -r due=$REPLY
   if puller_runs; then config_digest "/proc/$PULLER_PID/cmdline"; else config_digest; fi
-  fact config "$REPLY"
-  for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
+  config_facts
   if [[ -z $PULLER_PID ]]; then
     fact version "${due%-*}"
     why_stopped && answer stopped "$REPLY"
@@ -114,6 +112,7 @@ need_release() { release_of current || fail "$NOT_INSTALLED" 'no release of the 
 configured_agent() { # the last word of configure
   record_parameters
   config_digest
+  keep_written
   fact config "$REPLY"
 }
 

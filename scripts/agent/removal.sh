@@ -119,7 +119,7 @@ tell_what_stays() {
   say 'the agent is uninstalled'
   if ((${#SERVICES[@]})); then
     say "services stay as they are, running where they ran: ${SERVICES[*]} (below $prefix/services)"
-    say 'to take them over again: install the agent below the same prefix; each service that its document names comes back under it by one restart, with its data'
+    say 'to take them over again: install the agent below the same prefix; each service that its document names comes back under it as it runs; one is restarted where its program or configuration had to be changed'
   fi
   ((${#DATA[@]} == 0)) || say "data stays below $prefix/services: ${DATA[*]}"
   [[ -d $prefix ]] || return 0

@@ -15,12 +15,11 @@ tool_files() {
 }
 
 tool_status() {
-  local file proven=''
+  local proven=''
   is_installed || answer absent "$service is not installed"
   [[ -d $current/ ]] || answer absent 'its program is gone'
   config_digest
-  fact config "$REPLY"
-  for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
+  config_facts
   fact version "${INSTALLED[version]}"
   [[ -r $run/in-use ]] || answer stopped
   proven=$(<"$run/in-use")

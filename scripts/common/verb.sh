@@ -75,18 +75,17 @@ configured() { # the last word of configure: what was recorded, and the digest t
   record_parameters
   [[ ! -d $service_dir ]] || share "$etc"
   config_digest
+  keep_written
   fact config "$REPLY"
 }
 
 # look: the first half of check_status. Ends the call when nothing is there or nothing runs; else the kind goes on.
 look() {
-  local file
   read_identity || :
   [[ -n ${IDENTITY[adopted]-} ]] || is_installed || [[ -n ${IDENTITY[pid]-} ]] || answer absent "$service is not installed"
   if is_installed; then
     if alive; then config_digest "/proc/${IDENTITY[pid]}/cmdline"; else config_digest; fi
-    fact config "$REPLY"
-    for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
+    config_facts
   elif alive; then
     digests "/proc/${IDENTITY[pid]}/cmdline"
   fi
@@ -98,6 +97,28 @@ look() {
   fi
   [[ -z ${IDENTITY[version]-} ]] || fact version "${IDENTITY[version]}"
   identity_facts
+}
+
+# config_facts: what check_status says of the configuration, after config_digest; REPLY stays.
+config_facts() {
+  local file kept_digest=''
+  local -r digest=$REPLY
+  fact config "$digest"
+  for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
+  if [[ -r $run/written/digests ]]; then read -r kept_digest <"$run/written/digests" || :; fi
+  [[ -z $kept_digest || $kept_digest == "$digest" ]] || (tell_drift) || fact drift 'the configuration differs' # odd bytes shall not end a look
+  REPLY=$digest
+}
+
+# tell_drift: reads what a light look has left out; in a shell of its own, whose variables nobody else needs.
+tell_drift() {
+  if ! declare -F drift_facts >/dev/null; then
+    # shellcheck source=keys.sh
+    . "$COMMON/common/keys.sh"
+    # shellcheck source=drift.sh
+    . "$COMMON/common/drift.sh"
+  fi
+  drift_facts
 }
 
 identity_facts() { # after digests or config_digest with the command line as last file

@@ -167,14 +167,17 @@ def test_silence_turns_a_host_stale_without_a_report(small_told: House) -> None:
 
 
 def test_desired_beside_observed(small_told: House) -> None:
-    """A configuration edited by hand stands in its row, marked by a word."""
+    """A configuration edited by hand stands in its row, marked by a word, with the keys that were edited."""
     services = small_told.ask("GET", "/v1/hosts/cache-2.ams").json["services"]
     fields = {field["name"]: field for field in services[0]["fields"]}
     assert ["configuration"] == [name for name, field in fields.items() if field["differs"]]
     assert "512mb" == fields["parameters.maxmemory"]["desired"]
     shown = words(look(small_told, "/hosts/cache-2.ams"))
     assert "Differs" in shown
-    assert "its configuration was edited by hand" in shown
+    told = "its configuration was edited by hand: redis.conf: maxmemory = 536870912 -> 1073741824; redis.conf"
+    assert told in shown
+    assert services[0]["drift"][-1] in shown
+    assert "password.conf: requirepass = (secret) -> (another secret)" == services[0]["drift"][-1]
 
 
 def test_a_refused_document_is_told_in_its_words(small_told: House) -> None:

@@ -29,6 +29,13 @@ def test_state_and_exit_code_must_agree(code, stdout, state):
     assert observation_of("a", read_answer(Verb.CHECK_STATUS, code, stdout), NOW).state == state
 
 
+def test_drift_is_bounded():
+    """However much a script tells of an edited file, twenty short lines are kept."""
+    told = b"".join(b"drift=a.conf: key%d = %s\n" % (n, b"x" * 500) for n in range(40))
+    drift = observation_of("a", read_answer(Verb.CHECK_STATUS, 7, b"state=stopped\n" + told), NOW).drift
+    assert (20, {200}) == (len(drift), {len(line) for line in drift})
+
+
 @pytest.mark.parametrize(
     ("verb", "code", "stdout", "done"),
     [

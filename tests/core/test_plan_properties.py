@@ -25,18 +25,27 @@ def differences(world: World, doc: Document):
     return diff(doc, world.record, world.look(doc), KINDS)
 
 
+def reach(world: World, doc: Document) -> None:
+    """Runs the plan; and once more for those alone whose steps under a running process changed something."""
+    plan = plan_of(world, doc)
+    world.run(doc, plan)
+    kept = {step.service for step in plan.steps if step.keeps_running}
+    assert {change.service for change in differences(world, doc)} <= kept
+    assert {change.field for change in differences(world, doc)} <= {"pending"}
+    world.run(doc, plan_of(world, doc))
+    assert differences(world, doc) == ()
+
+
 @some
 @given(documents(1), damages, documents(2), damages)
 def test_applying_the_plan_of_the_diff_reaches_desired(first, before, second, after):
-    """From any state that a host can be in, one plan leads to the document."""
+    """From any state that a host can be in, one plan leads to the document, but for restarts that turn out as due."""
     world = World()
     for doc, hurt in ((first, before), (second, after)):
-        world.run(doc, plan_of(world, doc))
-        assert differences(world, doc) == ()
+        reach(world, doc)
         for name, how in hurt:
             damage(world, name, how)
-    world.run(second, plan_of(world, second))
-    assert differences(world, second) == ()
+    reach(world, second)
     up = {name for name, state in world.state.items() if state in ("running", "degraded")}
     assert {s.name for s in second.services if s.state == "running"} <= up
     assert not {s.name for s in second.services if s.state != "running"} & up
@@ -61,8 +70,41 @@ def test_a_plan_cut_anywhere_is_continued_to_the_same_end(first, second, hurt, c
     for name, how in hurt:
         damage(world, name, how)
     world.run(second, plan_of(world, second), steps=cut)
-    world.run(second, plan_of(world, second))
-    assert differences(world, second) == ()
+    reach(world, second)
+
+
+@some
+@given(documents(1), st.lists(st.sampled_from(NAMES)), st.lists(st.integers(min_value=1, max_value=6), max_size=4))
+def test_a_lost_record_restarts_nothing(doc, lost, cuts):
+    """What runs as declared is put on record as it runs, however often that is cut off: the same processes run on."""
+    world = World()
+    world.run(doc, plan_of(world, doc))
+    before = dict(world.pid)
+    for name in lost:
+        damage(world, name, "lose_record")
+    for cut in cuts:
+        world.run(doc, plan_of(world, doc), steps=cut)
+    reach(world, doc)
+    agents = {service.name for service in doc.services if service.kind == "agent"}
+    assert {n: p for n, p in before.items() if n not in agents} == {
+        n: p for n, p in world.pid.items() if n not in agents
+    }
+
+
+@some
+@given(documents(1), documents(2), damages)
+def test_what_lost_its_record_runs_with_what_is_declared(first, second, hurt):
+    """Whatever else happened to it: a process that has another configuration than the one in place is restarted."""
+    world = World()
+    reach(world, first)
+    for name, how in hurt:
+        damage(world, name, how)
+    for name in NAMES:
+        damage(world, name, "lose_record")
+    kept = {step.service for step in plan_of(world, second).steps if step.keeps_running}
+    honest = {name for name in kept if world.runs_with[name] == world.config.get(name)}
+    reach(world, second)
+    assert {n: world.config[n] for n in honest} == {n: world.runs_with[n] for n in honest}
 
 
 @some

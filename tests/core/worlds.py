@@ -91,10 +91,14 @@ class World:
         self.version: dict[str, str] = {}
         """What runs, or would be started."""
         self.installed: dict[str, str] = {}
+        self.runs_with: dict[str, str] = {}
+        """The configuration that the process has read."""
         self.pid: dict[str, int] = {}
         self.next_pid = 100
         self.data: set[str] = set()
         self.stopped_with_effect: list[str] = []
+        self.unsure = False
+        """Each step was tried before, in vain."""
 
     def look(self, doc: Document) -> Observed:
         """What check_status of every service would say."""
@@ -126,19 +130,17 @@ class World:
         name, facts = step.service, {"changed": ("1",)}
         match step.verb:
             case Verb.INSTALL:
-                self.installed[name] = wanted.version
-                if not KINDS[wanted.kind].side_by_side:
-                    assert self.state.get(name) not in ("running", "degraded"), "installed under a running process"
-                if self.state.get(name) not in ("running", "degraded"):
-                    self.state[name], self.version[name] = "stopped", wanted.version
+                facts["changed"] = (self._install(step, wanted),)
             case Verb.CONFIGURE:
                 text = repr(sorted(with_defaults(wanted.parameters, KINDS[wanted.kind]).items()))
-                self.config[name] = digest_of((wanted.version + text).encode())
+                before, self.config[name] = self.config.get(name), digest_of((wanted.version + text).encode())
+                facts["changed"] = ("0" if self.config[name] == before else "1",)
                 facts["config"] = (self.config[name],)
             case Verb.START | Verb.RESTART | Verb.TAKE_OVER:
                 self.next_pid += 1
                 self.state[name], self.pid[name] = "running", self.next_pid
                 self.version[name] = self.installed.get(name, self.version.get(name, ""))
+                self.runs_with[name] = self.config.get(name, "")
                 self.data.add(name)
             case Verb.STOP:
                 self.state[name] = "stopped"
@@ -159,7 +161,21 @@ class World:
             answer=answer,
             revision=doc_revision(step),
             at=NOW,
+            unsure=self.unsure,
         )
+
+    def _install(self, step: Step, wanted: Service) -> str:
+        """Puts the program in place; what it says of `changed`."""
+        name, up = step.service, self.state.get(step.service) in ("running", "degraded")
+        changed = self.installed.get(name) != wanted.version
+        if step.keeps_running:
+            assert self.version[name] == wanted.version, "another version under a running process"
+        elif not KINDS[wanted.kind].side_by_side:
+            assert not up, "installed under a running process"
+        self.installed[name] = wanted.version
+        if not up:
+            self.state[name], self.version[name] = "stopped", wanted.version
+        return "1" if changed else "0"
 
 
 def doc_revision(_step: Step) -> int:
@@ -211,6 +227,7 @@ def damage(world: World, name: str, how: str) -> None:
     elif how == "start" and state == "stopped":
         world.next_pid += 1
         world.state[name], world.pid[name] = "running", world.next_pid
+        world.runs_with[name] = world.config.get(name, "")
     elif how == "other_version" and state != "absent":
         world.version[name] = world.installed[name] = "0.9"
     elif how == "degrade" and state == "running":

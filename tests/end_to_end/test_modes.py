@@ -1,5 +1,7 @@
 """Hosts that are left alone, and hosts that fell silent: never green, never repaired, and taken up again."""
 
+import html
+import json
 import os
 import re
 import signal
@@ -114,7 +116,8 @@ def test_a_host_in_audit_tells_of_drift_and_repairs_nothing(world: World) -> Non
     file, steps = configuration(machine), databases.journal(machine)
     declared = file.read_text()
 
-    file.write_text(EDIT + declared)
+    edited = declared.replace("maxclients 10000", "maxclients 500") + 'masterauth "the canary"\n'
+    file.write_text(edited)
     dead = kill_valkey(machine)
     world.until("Valkey is dead", lambda: gone(dead))
     machine.run("once", accept=(1,))
@@ -125,7 +128,17 @@ def test_a_host_in_audit_tells_of_drift_and_repairs_nothing(world: World) -> Non
     changes = only(world.backend.ask("/v1/hosts/db-1")["status"]["services"], name="cache")["changes"]
     assert {"configuration", "process"} == {change["aspect"] for change in changes}
     assert "mode audit changes nothing" in world.backend.page("/hosts/db-1")
-    assert (EDIT + declared, None, steps) == (file.read_text(), redis_ask(port, "PING"), databases.journal(machine))
+    shown = (changes[0]["reason"], machine.run("status", accept=(1,)), html.unescape(world.backend.page("/hosts/db-1")))
+    for key in ("redis.conf: maxclients = 10000 -> 500", "redis.conf: masterauth = (not set) -> (secret)"):
+        assert [True] * 3 == [key in text for text in shown], shown
+    assert "the canary" not in json.dumps(world.backend.ask("/v1/hosts/db-1"))
+    assert [] == [path for path in sorted((machine.prefix / "state").rglob("*")) if holds(path, b"the canary")]
+    assert (edited, None, steps) == (file.read_text(), redis_ask(port, "PING"), databases.journal(machine))
+
+
+def holds(path: Path, text: bytes) -> bool:
+    """Whether it is a file with that in it."""
+    return path.is_file() and text in path.read_bytes()
 
 
 def mode(machine: Machine, wanted: str) -> str | None:

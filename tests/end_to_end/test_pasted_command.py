@@ -114,3 +114,24 @@ def test_used_token_is_refused_on_another_host(world: World) -> None:
         done = other.shell(command.replace(str(made.prefix), str(other.prefix)))
         assert (1, True) == (done.returncode, "the backend refuses the join token (403)" in done.stderr), done.stderr
         assert not (other.prefix / "agent/current").exists()
+
+
+def test_an_agent_that_was_uninstalled_and_installed_again_restarts_nothing(world: World) -> None:
+    """Uninstalled, it leaves the services running; installed again below the same prefix, it takes them as they run."""
+    world.open(package(agent_archive(), "0.1.0"))
+    (port,) = free_ports(1)
+    world.declare_host("vm1")
+    world.declare(cache=world.valkey_on("vm1", "cache", port, maxmemory="16mb"))
+    with vm(world) as made:
+        assert 0 == (first := made.shell(invited(world, made)["command"])).returncode, first.stderr
+        server = made.identity("cache")
+        gone = made.control("uninstall")
+        assert (0, "cache" in gone.stdout) == (gone.returncode, True), gone.stderr
+        assert not (made.prefix / "state").exists()
+        assert (server, "PONG") == (made.identity("cache"), redis_ask(port, "PING"))
+
+        again = made.shell(invited(world, made)["command"])
+        assert 0 == again.returncode, again.stderr
+        assert "first pass completed: Ready=True" in again.stdout, again.stdout
+        world.until_standing("vm1", "converged")
+        assert (server, "PONG") == (made.identity("cache"), redis_ask(port, "PING"))

@@ -91,13 +91,15 @@ class FakeHost:
         it, environment = self.service(call.service), call.environment
         match call.verb:
             case Verb.INSTALL:
-                it.version = environment["TOWLINE_VERSION"]
-                it.state = "stopped"
+                is_there, it.version = it.version == environment["TOWLINE_VERSION"], environment["TOWLINE_VERSION"]
                 it.data = True
+                if it.state == "running" and is_there:
+                    return "changed=0\n"
+                it.state = "stopped"
             case Verb.CONFIGURE:
                 text = sorted(f"{k}={v}" for k, v in environment.items() if k.startswith("TOWLINE_PARAM_"))
-                it.config = digest_of("\n".join(text).encode())
-                return f"changed=1\nconfig={it.config}\n"
+                before, it.config = it.config, digest_of("\n".join(text).encode())
+                return f"changed={int(it.config != before)}\nconfig={it.config}\n"
             case Verb.START | Verb.RESTART:
                 self.next_pid += 1
                 it.state, it.pid = "running", self.next_pid

@@ -177,6 +177,12 @@ async def _drifted(fleet: PaperFleet, paper: PaperHost) -> None:
         "cache",
         probed_at=fleet.before(seconds=41),
         config=config_digest("edited by hand"),
+        drift=(
+            "redis.conf: maxmemory = 536870912 -> 1073741824",
+            "redis.conf: maxclients = 10000 -> 20000",
+            "redis.conf: client-output-buffer-limit = (not set) -> normal 0 0 0",
+            "password.conf: requirepass = (secret) -> (another secret)",
+        ),
         seen_at=fleet.before(seconds=20),
     )
     status = paper.status(fleet.before(seconds=20), mode="audit")

@@ -72,6 +72,16 @@ BROKEN_LIFE = [
     ("start twice", "healthy() { REASON='is never well' && return 1; }", "is never well"),
     ("looking", 'discover() { touch "$run/discovered"; }', "run/discovered"),
     ("looking", 'healthy() { fact port "$RANDOM"; }', "says one thing and then another: port"),
+    (
+        "in place again",
+        "install() { install_program server --version; ! running || CHANGED=1; }",
+        "should say changed=0",
+    ),
+    (
+        "in place again",
+        "install() { install_program server --version; ! running || { stop && start && CHANGED=0; }; }",
+        "not the one",
+    ),
     ("restart", "restart() { CHANGED=1; }", "the process is the one from before"),
     ("reload", "reload() { stop; start; }", "the process is not the one from before"),
     ("uninstall twice", 'uninstall() { stop; release_packages current; remove_tree "$service_dir"; }', "data/ is gone"),

@@ -133,6 +133,15 @@ def _stays(service: Service) -> None:
     assert (identity, "running") == (service.status().identity, service.state_now())
 
 
+def test_what_runs_may_be_installed_and_configured_again(kind: str, folder: Path) -> None:
+    """Under a running process, as after a record that was lost: nothing changes, and the process never notices."""
+    service = made(kind, folder)
+    service.do("install", "configure", "start")
+    before = service.status().out
+    assert ("0", "0") == (service.do("install").changed, service.do("configure").changed)
+    assert (before, "running") == (service.status().out, service.state_now())
+
+
 def test_the_config_digest_is_the_contracts(kind: str, folder: Path) -> None:
     """`config` is what the puller computes itself from the `watch` lines, and tells an edit by hand."""
     service = made(kind, folder)
@@ -144,6 +153,34 @@ def test_the_config_digest_is_the_contracts(kind: str, folder: Path) -> None:
     watched[0].write_bytes(watched[0].read_bytes() + b"\n")
     assert said.facts["config"] != service.status().facts["config"]
     assert said.facts["config"] == service.do("configure").facts["config"]
+
+
+def test_an_edit_by_hand_is_told_by_its_key(kind: str, folder: Path) -> None:
+    """Each file: what was put into it is told, what is secret is not; and configure takes it back."""
+    service = made(kind, folder)
+    service.do("install", "configure")
+    before = service.status()
+    assert [] == before.all("drift")
+    for watched in map(Path, before.all("watch")):
+        if not watched.is_file():
+            continue
+        was = watched.read_bytes()
+        watched.write_bytes(was.removesuffix(b"\n") + b"\nby_hand=7\nhand_password=typed-by-hand\n")
+        told = service.status()
+        assert told.all("drift") != [], told.out
+        assert [] == [line for line in told.all("drift") if not str(watched).endswith("/" + line.split(": ")[0])]
+        assert [] == [
+            text for text in ("typed-by-hand", *case_of(kind).secrets.values()) if text in told.out + told.err
+        ]
+        assert before.out == _without_drift(told.out, before.facts["config"])
+        service.do("configure")
+        assert (before.out, was) == (service.status().out, watched.read_bytes())
+
+
+def _without_drift(out: str, config: str) -> str:
+    """What is left of an answer when the configuration is as it was."""
+    kept = [line for line in out.splitlines() if not line.startswith("drift=")]
+    return "".join(f"config={config}\n" if line.startswith("config=") else f"{line}\n" for line in kept)
 
 
 def test_a_bad_parameter_is_refused_before_anything_is_touched(kind: str, folder: Path) -> None:

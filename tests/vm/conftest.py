@@ -67,6 +67,20 @@ def measured(record_property: Callable[[str, object], None]) -> Callable[[str], 
     return partial(record_property, MEASURED)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What tests here are marked with."""
+    config.addinivalue_line("markers", "core: paste, converge, reboot, power loss, kill, upgrade, uninstall on one VM")
+    config.addinivalue_line("markers", "slow: really waits, minutes; left out unless -m says otherwise")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the slow ones out unless somebody chose by a mark."""
+    if not config.getoption("markexpr"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=slow)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Shows what was measured."""
     reports = [one for found in terminalreporter.stats.values() for one in found if isinstance(one, pytest.TestReport)]

@@ -40,6 +40,10 @@ class Console:
         """The command line on this machine that runs a command in the VM. Raises WentWrong when it is off."""
         raise NotImplementedError
 
+    def console(self) -> str:
+        """The end of what it printed."""
+        raise NotImplementedError
+
     def run(
         self, *command: str, text: str | bytes = "", accept: tuple[int, ...] | None = (0,), timeout_s: float = 120
     ) -> Done:
@@ -64,6 +68,8 @@ class Console:
                 said.append(stream.read().decode("utf-8", "replace"))
         done = Done(status=status, out=said[0], err=said[1])
         if accept is not None and status not in accept:
+            if done.err.startswith("nsenter: cannot open /proc/"):
+                raise WentWrong(f"{self.name} went off before {command[0]} ran in it; its console:\n{self.console()}")
             raise WentWrong(f"{self.name}: {' '.join(command)[:200]} ended with {status}:\n{done.all[-4000:]}")
         return done
 

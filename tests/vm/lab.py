@@ -1,8 +1,10 @@
 """A lab: one network and the VMs on it. What a run that was killed has left behind is cleaned up by the next one."""
 
-import fcntl
+import errno
 import os
 import shutil
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -82,9 +84,7 @@ def new_lab(*, number: int = 0) -> Iterator[Lab]:
     net = f"{os.environ.get('TOWLINE_TEST_VM_NET', '10.234')}.{number}"
     folder = cache_folder() / "machines" / tag
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Names and addresses are the machine's, so the lock is too, whatever the cache folder.
-    with Path("/run", f"{tag}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(tag):
         network = Network(tag=tag, net=net)
         sweep(folder, network)
         folder.mkdir()
@@ -94,6 +94,29 @@ def new_lab(*, number: int = 0) -> Iterator[Lab]:
             yield lab
         finally:
             lab.close()
+
+
+@contextmanager
+def alone(tag: str) -> Iterator[None]:
+    """Waits for a run of the same tag to end, and keeps others from beginning.
+
+    The lock is an abstract socket, which belongs to the network namespace as the links and addresses of a lab do: a
+    lock file in a chroot is another one than the host's, and the one run would sweep away the machines of the other.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as held:
+        said = False
+        while True:
+            try:
+                held.bind(f"\0towline-vm-{tag}")
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            if not said:
+                print(f"waiting for the run that has the machines of {tag}; another TOWLINE_TEST_VM_TAG need not wait")
+                said = True
+            time.sleep(0.5)
+        yield
 
 
 def sweep(folder: Path, network: Network) -> None:

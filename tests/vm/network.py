@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 NAMESPACES = Path("/run/netns")
-Cut = Literal["", "link", "drop"]
+Cut = Literal["", "link", "drop", "refuse"]
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class Link(Struct, frozen=True, kw_only=True):
     index: int
     """Last number of its address."""
     cut: Cut = ""
-    """`link`: the carrier is lost; `drop`: packets vanish."""
+    """`link`: the carrier is lost; `drop`: packets vanish; `refuse`: the firewall says that it lets nothing through."""
     only_to: int = 0
     """Port of the host that alone can be reached: a forward proxy's. 0: every port."""
 
@@ -129,6 +129,7 @@ class Network:
     def _rules(self) -> list[str]:
         links = self.links.items()
         cut = [link for _, link in links if link.cut == "drop"]
+        refused = [link for _, link in links if link.cut == "refuse"]
         proxied = [link for _, link in links if link.only_to]
         return [
             "table inet towline",
@@ -137,6 +138,8 @@ class Network:
             " chain forward {",
             "  type filter hook forward priority 0; policy accept;",
             *(f'  {side} "v{link.index}" drop' for link in cut for side in ("iifname", "oifname")),
+            *(f'  iifname "v{link.index}" reject with icmpx admin-prohibited' for link in refused),
+            *(f'  oifname "v{link.index}" drop' for link in refused),
             "  ct state established,related accept",
             "  ct state invalid drop",
             *(f'  iifname "v{link.index}" tcp dport {link.only_to} accept' for link in proxied),

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from tests.end_to_end.demo import catalogue
-from tests.middleware import Package
+from tests.middleware import Package, mariadb_archive, node_exporter_archive, prometheus_archive
 from tests.middleware.packages import java_app_archive, java_runtime_archive, valkey_archive
 
 VALKEY_PORT, JAVA_PORT = 6379, 8080
@@ -57,6 +57,48 @@ def greeter(*hosts: str) -> str:
             "health_path": "/health",
         },
     )
+
+
+def database(*hosts: str) -> str:
+    """A MariaDB on loopback; its passwords are the secrets db-root and db-app."""
+    package = mariadb_archive("10.11.19")
+    entry = catalogue.service(
+        "db",
+        "mysql",
+        package.version,
+        ", ".join(hosts),
+        packages={"server": f"{package.name}-{package.version}"},
+        parameters={"bind": "127.0.0.1", "buffer_pool_size": "32mb", "database": "shop", "user": "app"},
+    )
+    return f"{entry}secrets: {{root_password: db-root, user_password: db-app}}\n"
+
+
+def node_exporter() -> str:
+    """A node exporter on every host."""
+    package = node_exporter_archive("1.9.0")
+    packages = {"server": f"{package.name}-{package.version}"}
+    entry = catalogue.service("node-exporter", "node_exporter", package.version, "", packages=packages)
+    return entry.replace("placement: {hosts: []}", "placement: {all: true}")
+
+
+def graphs(*hosts: str) -> str:
+    """A Prometheus that asks the site's backend what there is to scrape; its token is the secret prometheus-token."""
+    package = prometheus_archive("2.53.3")
+    entry = catalogue.service(
+        "graphs",
+        "prometheus",
+        package.version,
+        ", ".join(hosts),
+        packages={"server": f"{package.name}-{package.version}"},
+        parameters={
+            "scrape_interval": "1s",
+            "scrape_timeout": "1s",
+            "sd_interval": "5s",
+            "sd_url": "https://towline.test:8470/v1/prometheus/targets",
+            "sd_ca_file": "/srv/authority.pem",
+        },
+    )
+    return f"{entry}secrets: {{sd_token: prometheus-token}}\n"
 
 
 def agent(package: Package, *hosts: str, trial_timeout_s: int = 30) -> str:

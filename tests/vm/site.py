@@ -67,13 +67,13 @@ class Site:
         assert self._server is not None
         self._server.stop()
 
-    def run(self, *arguments: str) -> str:
-        """Runs `towline` with these arguments; what it printed."""
+    def run(self, *arguments: str, given: str = "") -> str:
+        """Runs `towline` with these arguments and this input; what it printed."""
         done = subprocess.run(
             [*command("towline"), "--config", str(self._config), *arguments],
             env=own_environment(self.folder),
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             check=False,

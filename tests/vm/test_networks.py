@@ -1,4 +1,4 @@
-"""Networks as VMs have them: a proxy that asks for a password, a partition in the first hour, a clock that is wrong."""
+"""Networks as VMs have them: a proxy that asks for a password, a clock that is wrong."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,16 +15,6 @@ DAY_S = 86400
 
 
 @pytest.fixture(scope="module")
-def lonely(new_host: Callable[..., Host]) -> Host:
-    """A host that joined, and was cut off before it could fetch anything; it stays so while the other tests run."""
-    host = new_host("lonely", "trixie")
-    host.paste()
-    host.lab.network.change(host.name, cut="drop")
-    host.declare(cache=shop.cache("lonely"))
-    return host
-
-
-@pytest.fixture(scope="module")
 def way_out(lab: Lab) -> Iterator[ForwardProxy]:
     """A proxy on the host's address that alone knows where the backend is."""
     with forward_proxy({NAME: lab.network.host}, address=lab.network.host) as proxy:
@@ -32,7 +22,7 @@ def way_out(lab: Lab) -> Iterator[ForwardProxy]:
 
 
 @pytest.fixture(scope="module")
-def proxied(lonely: Host, new_host: Callable[..., Host], way_out: ForwardProxy) -> Host:
+def proxied(new_host: Callable[..., Host], way_out: ForwardProxy) -> Host:
     """A host that reaches nothing but the proxy, and cannot find the backend's name."""
     host = new_host("proxied", "bullseye", only_to=way_out.port)
     host.machine.sh(f"sed -i /{NAME}/d /etc/hosts")
@@ -109,41 +99,3 @@ def test_a_clock_that_goes_wrong_later_is_said(lab: Lab, proxied: Host) -> None:
     proxied.machine.run("systemctl", "restart", "towline-puller")
     proxied.until_converged()
     assert before == proxied.services()
-
-
-def test_the_partitioned_host_keeps_trying(lonely: Host) -> None:
-    """A host that cannot reach the backend serves nevertheless, and `doctor` says what it cannot do."""
-    assert "serving" == lonely.alive().get("state")
-    told = lonely.puller("doctor", accept=(2,)).out
-    assert f"backend {NAME}:{PORT}" in told
-    assert "cache" not in lonely.services()
-
-
-def test_the_partitioned_host_is_let_in(lonely: Host, measured: Callable[[str], None]) -> None:
-    """When the partition ends, the host converges by itself."""
-    up_s = lonely.alive().get("up_s")
-    lonely.lab.network.change(lonely.name, cut="")
-    took = until("converged", lambda: lonely.site.standing("lonely")[0] == "converged", limit_s=240)
-    measured(f"cut off for {up_s} s from its first pass on, converged {took:.1f} s after it was let in")
-    assert ["cache"] == sorted(lonely.services())
-
-
-def test_a_partition_of_a_running_host_is_healed_from_within(lonely: Host) -> None:
-    """While it is cut off again, a host starts a service that died, and its reports arrive when the network is back."""
-    lonely.until_converged()
-    lonely.lab.network.change(lonely.name, cut="link")
-    before = lonely.services()
-    lonely.machine.run("systemctl", "stop", "towline-cache.service")
-    until(
-        "the service is back",
-        lambda: lonely.services().keys() == before.keys() and lonely.services() != before,
-        limit_s=60,
-    )
-    lonely.lab.network.change(lonely.name, cut="")
-    until("the runs have arrived", lambda: _healed(lonely), limit_s=90)
-    lonely.until_converged()
-
-
-def _healed(host: Host) -> bool:
-    runs = host.site.ask(f"/v1/hosts/{host.name}/runs")["items"]
-    return "Repaired cache in 1 step" in [run["summary"] for run in runs]

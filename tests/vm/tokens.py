@@ -13,11 +13,16 @@ _START = "towline-join-1."
 def altered(pasted: str, **fields: object) -> str:
     """The pasted command, with these fields of its token changed. What a token says is signed by nobody: who can alter
     it can have a host install what he likes, and gets no further with the backend."""
-    token = next(line for line in pasted.splitlines() if line.startswith(_START))
+    token = token_of(pasted)
     body = token.removeprefix(_START)
     told = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))) | fields
     packed = json.dumps(told, separators=(",", ":")).encode()
     return pasted.replace(token, _START + base64.urlsafe_b64encode(packed).decode().rstrip("="))
+
+
+def token_of(pasted: str) -> str:
+    """The token in a pasted command."""
+    return next(line for line in pasted.splitlines() if line.startswith(_START))
 
 
 def naming(pasted: str, archive: Path, version: str) -> str:

@@ -113,16 +113,19 @@ def _remove_groups_below(group: Path) -> None:
         time.sleep(0.02)
 
 
-def kill_all(group: Path) -> bool:
-    """Kills every process of a control group and of those below it; whether there was one."""
-    found = False
-    for folder, _, _ in os.walk(group):
+def kill_all(group: Path) -> None:
+    """Kills every process of a control group and of those below it, those of other PID namespaces too."""
+    if (group / "cgroup.kill").exists():
         with contextlib.suppress(OSError):  # the group is gone
+            (group / "cgroup.kill").write_text("1")
+        return
+    for folder, _, _ in os.walk(group):
+        with contextlib.suppress(OSError):
             for pid in Path(folder, "cgroup.procs").read_text().split():
-                found = True
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-    return found
+                # 0 is a process that our PID namespace does not see; to kill(2) it is our own process group.
+                if pid != "0":
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
 
 
 def _end_with_the_tests(group: Path) -> None:
