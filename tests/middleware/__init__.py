@@ -22,6 +22,8 @@ from tests.middleware.packages import (
 from tests.middleware.sentinel import sentinel_jar
 from tests.middleware.skywalking import skywalking_agent_archive, skywalking_archive, stand_in_skywalking
 from tests.middleware.stand_in import stand_in_java_archive, stand_in_nacos_archive, stand_in_sentinel_archive
+from tests.middleware.stand_in_zookeeper import stand_in_for_zookeeper
+from tests.middleware.zookeeper import zookeeper_archive
 
 __all__ = [
     "Package",
@@ -43,9 +45,11 @@ __all__ = [
     "site_archive",
     "skywalking_agent_archive",
     "skywalking_archive",
+    "stand_in_for_zookeeper",
     "stand_in_java_archive",
     "stand_in_nacos_archive",
     "stand_in_sentinel_archive",
     "stand_in_skywalking",
     "valkey_archive",
+    "zookeeper_archive",
 ]

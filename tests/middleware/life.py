@@ -90,9 +90,10 @@ class Life:
             folder=folder,
             version=software.version,
             packages=software.packages(),
-            parameters=case.parameters(free_port()),
-            secrets=case.secrets,
+            parameters={**case.parameters(free_port()), **software.parameters},
+            secrets=case.secrets if software.secrets is None else software.secrets,
         )
+        software.prepare(self._service)
 
     def install(self) -> str:
         """The program is there and is the version that the document says; a second time nothing happens."""
@@ -217,13 +218,19 @@ class Life:
 
     def _become(self, software: Software) -> None:
         self._service.do("stop")
-        self._service.version, self._service.packages = software.version, dict(software.packages())
+        self._is_to_be(software)
         self._service.do("install", "configure")
+
+    def _is_to_be(self, software: Software) -> None:
+        self._service.version, self._service.packages = software.version, dict(software.packages())
+        self._service.parameters |= software.parameters
+        if software.secrets is not None:
+            self._service.secrets = dict(software.secrets)
 
     def _fresh(self, software: Software) -> None:
         """Another service's life: data that the older version itself has made."""
         self._service.do("stop", "uninstall", "purge")
-        self._service.version, self._service.packages = software.version, dict(software.packages())
+        self._is_to_be(software)
         self._service.do("install", "configure", "start")
         if self._real.write:
             self._real.write(self._service)

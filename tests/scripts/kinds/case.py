@@ -23,6 +23,12 @@ class Software(Struct, frozen=True, kw_only=True):
     """What this one says of the data that the next newer one has left; empty where it takes it."""
     refused_by: str = "the software"
     """Who says that."""
+    parameters: Mapping[str, str] = {}
+    """Of this version alone, beside those of the case."""
+    secrets: Mapping[str, str] | None = None
+    """Instead of those of the case."""
+    prepare: Callable[[Service], None] = lambda _: None
+    """What it needs beside it, in a prefix of its own."""
     first: bool = False
     """The one before it is another program: nothing comes up from there."""
 
