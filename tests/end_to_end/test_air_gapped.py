@@ -3,7 +3,8 @@
 import subprocess
 
 from tests.end_to_end import databases
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
+from tests.servers.process import free_ports
 from tests.end_to_end.world import World
 
 
