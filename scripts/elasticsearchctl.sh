@@ -218,6 +218,8 @@ settle() {
   put "$service_dir/formed" <<<"${PARAM[cluster_name]:-$service}"
 }
 
+last_words() { last_cause; }
+
 is_instance() { # for discover; the child of a launcher is no instance of its own
   [[ ${EXE##*/} == java ]] || return 1
   case " ${COMMAND[*]} " in

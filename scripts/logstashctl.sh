@@ -163,6 +163,8 @@ healthy() {
   done
 }
 
+last_words() { last_cause; }
+
 is_instance() { [[ ${EXE##*/} == java && " ${COMMAND[*]} " == *' org.logstash.Logstash '* ]]; } # for discover
 
 instance_name() { # -> REPLY: the folder of its settings

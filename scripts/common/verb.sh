@@ -2,8 +2,8 @@
 # verb.sh: what is the same in every kind: the call itself, and looking.
 #
 # A kind has: launch_command (sets LAUNCH_COMMAND ...), healthy (true, or false and REASON), CONFIG_FILES and LINKS in
-# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start;
-# take_back: what it changed of the host itself, at uninstall; and
+# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start; leave: what
+# others must know before a service that shall be absent ends; take_back: what it changed of the host itself, at uninstall; and
 # whole (true, or false and REASON): its cluster as this member sees it, asked right after healthy, and only by a look: a
 # start does not wait for others. A kind that needs more defines the verb itself, after this file.
 
@@ -114,9 +114,9 @@ config_facts() {
 # tell_drift: reads what a light look has left out; in a shell of its own, whose variables nobody else needs.
 tell_drift() {
   if ! declare -F drift_facts >/dev/null; then
-    # shellcheck source=keys.sh
+    # shellcheck source=common/keys.sh
     . "$COMMON/common/keys.sh"
-    # shellcheck source=drift.sh
+    # shellcheck source=common/drift.sh
     . "$COMMON/common/drift.sh"
   fi
   drift_facts
