@@ -18,7 +18,7 @@ PORTS=port
 PARAMETERS='
 port            | port     | 5601      |          | restart | Port for browsers
 bind            | string   | 127.0.0.1 | 1..64    | restart | Address to listen on. There is no TLS: put a proxy in front
-name            | string   |           | ..100    | restart | What it calls itself; empty: the name of the service
+server_name     | string   |           | ..100    | restart | What it calls itself; empty: the name of the service
 public_url      | string   |           | ..500    | restart | Where people reach it, without a slash at the end; from 7.11 on
 base_path       | string   |           | ..200    | restart | Path that a proxy puts in front and takes off, such as /kibana
 elasticsearch   | string   | http://127.0.0.1:9200 | 1..2000 | restart | URLs of Elasticsearch, with commas between; before 6.6 only one
@@ -37,7 +37,7 @@ start_timeout   | duration | 5m        | 1s..1h   | none    | How long the start
 stop_timeout    | duration | 30s       | 1s..1h   | restart | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with bin/kibana and node, as upstream publishes it | bin/kibana package.json
+server | required | archive with bin/kibana and node, as upstream publishes it | bin/kibana
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 900  configure 60  start 3600  stop 3600  restart 7200  uninstall 3600
@@ -56,7 +56,7 @@ readonly NOT_EXTRA='server\.(port|host|name|basePath|rewriteBasePath|publicBaseU
 parameters_fit() {
   local name
   [[ ${PARAM[bind]} =~ $ADDRESS ]] || problem bind 'is no address (IPv6 in brackets)'
-  [[ ${PARAM[name]} =~ ^[A-Za-z0-9._-]*$ ]] || problem name 'has something else than letters, digits and . _ -'
+  [[ ${PARAM[server_name]} =~ ^[A-Za-z0-9._-]*$ ]] || problem server_name 'has something else than letters, digits and . _ -'
   [[ -z ${PARAM[public_url]} || (${PARAM[public_url]} =~ ^$URL$ && ${PARAM[public_url]} != */) ]] || problem public_url 'is no URL, or has a slash at its end'
   [[ ${PARAM[base_path]} =~ ^(/[A-Za-z0-9._~-]+)*$ ]] || problem base_path 'is no path such as /kibana'
   [[ ${PARAM[elasticsearch]//[[:space:]]/} =~ ^$URL(,$URL)*$ ]] || problem elasticsearch 'is not URLs with commas between'
@@ -109,7 +109,7 @@ settings_yml() {
   printf '# Written by towline for the service %s; a change by hand is drift and is taken back.\n' "$service"
   REPLY=${PARAM[bind]#[} && yaml_setting server.host "${REPLY%]}"
   yaml_setting server.port "${PARAM[port]}"
-  yaml_text "${PARAM[name]:-$service}" && printf '"server.name": %s\n' "$REPLY"
+  yaml_text "${PARAM[server_name]:-$service}" && printf '"server.name": %s\n' "$REPLY"
   [[ -z ${PARAM[base_path]} ]] || yaml_setting server.basePath "${PARAM[base_path]}"
   [[ -z ${PARAM[public_url]} ]] || ! since 7.11 || yaml_setting server.publicBaseUrl "${PARAM[public_url]}"
   elasticsearch_settings

@@ -40,7 +40,7 @@ start_timeout   | duration | 5m        | 1s..1h   | none    | How long the start
 stop_timeout    | duration | 2m        | 1s..1h   | restart | How long it may take to let its events go; then it is killed
 '
 PACKAGES='
-server | required | archive with bin/logstash, config and logstash-core, as upstream publishes it | bin/logstash logstash-core/versions-gem-copy.yml
+server | required | archive with bin/logstash, config and logstash-core, as upstream publishes it | bin/logstash
 jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
@@ -126,7 +126,7 @@ settings_yml() {
 }
 
 pipeline_conf() {
-  local text=${PARAM[pipeline]} name
+  local text=${PARAM[pipeline]%$'\n'} name
   for name in password second_password; do
     secret_text "$name"
     text=${text//"{$name}"/"$REPLY"}

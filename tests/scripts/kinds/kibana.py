@@ -57,7 +57,7 @@ CASE = Case(
     bad=(
         ("port", "0"),
         ("bind", "localhost"),
-        ("name", "a b"),
+        ("server_name", "a b"),
         ("public_url", "kibana.example"),
         ("public_url", "http://kibana.example/"),
         ("base_path", "kibana"),

@@ -43,7 +43,6 @@ CASE = Case(
         ("bind", "localhost"),
         ("node_name", "a b"),
         ("pipeline", ""),
-        ("second_password", "parameter of a secret"),
         ("input_ports", "beats"),
         ("workers", "0"),
         ("batch_size", "0"),
