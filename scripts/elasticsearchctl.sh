@@ -55,7 +55,7 @@ start_timeout       | duration | 3m        | 1s..1h   | none    | How long the s
 stop_timeout        | duration | 2m        | 1s..1h   | restart | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with bin, lib and config, as upstream publishes it
+server | required | archive with bin, lib and config, as upstream publishes it | bin/elasticsearch,bin/opensearch
 jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
