@@ -58,8 +58,14 @@ def vm(session: nox.Session) -> None:
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
     session.run("python", "-m", "tests.vm", *(["bookworm"] if "core" in session.posargs else []), env=paths)
     # A fixture boots and converges several VMs: that takes its time on a slow machine.
-    pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile", "--timeout", "900"]
-    session.run(*pytest, *session.posargs, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
+    pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    session.run(
+        *pytest,
+        "--timeout",
+        "900",
+        *session.posargs,
+        env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths},
+    )
 
 
 @nox.session
