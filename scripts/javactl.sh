@@ -40,8 +40,8 @@ match         | string   |                      | ..500     | none    | For take
 '
 PACKAGES='
 app | required | a jar, or an archive with jars, classes or modules
-jdk | optional | archive with bin/java; goes before jdk_service
-agent | optional | SkyWalking agent for Java, as upstream publishes it: skywalking-agent.jar with plugins; needed for trace_to
+jdk | optional | archive with bin/java; goes before jdk_service | bin/java
+agent | optional | SkyWalking agent for Java, as upstream publishes it, with its plugins; needed for trace_to | skywalking-agent.jar
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  take_over 30

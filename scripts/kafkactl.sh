@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kafkactl.sh: Kafka in KRaft mode, alone or a member of a cluster. Healthy means: this node answers a metadata request
+# kafkactl.sh: Kafka in KRaft mode, or 3 with ZooKeeper, alone or a member of a cluster. Healthy means: this node answers a metadata request
 # and is in the answer, the controllers' leader answers through it, every partition has its leader and all replicas in sync.
 set -Eeuo pipefail
 umask 077
@@ -13,6 +13,8 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 . "${here:-./}kafka/command.sh"
 # shellcheck source=kafka/storage.sh
 . "${here:-./}kafka/storage.sh"
+# shellcheck source=kafka/zookeeper.sh
+. "${here:-./}kafka/zookeeper.sh"
 
 KIND=kafka
 SUMMARY='Kafka in KRaft mode, alone or a member of a cluster'
@@ -30,6 +32,7 @@ node_id             | int      | 1         | 0..2147483647 | restart | Its numbe
 voters              | string   |           | ..2000   | restart | Controllers of the cluster: ID@HOST:PORT, with commas between; empty: this node is alone
 controller_port     | port     | 9093      |          | restart | Port for the controllers among themselves and for brokers
 controller_bind     | string   | 127.0.0.1 | 1..64    | restart | Address for controller_port
+zookeeper_connect   | string   |           | ..2000   | restart | Kafka 3 with its metadata in ZooKeeper: HOST:PORT, with commas between, and perhaps a /path; voters and the controller port then mean nothing
 cluster_id          | string   |           | ..22     | restart | The same on all members (kafka-storage.sh random-uuid); empty, where it is alone: made when the storage is formatted
 metadata_version    | string   |           | ..12     | restart | Raise the metadata to this version, such as 4.1; empty: stays as it is. Once raised, no older Kafka can read it
 log_folders         | string   | log       | 1..1000  | restart | Folders below data/ for records, with blanks between; the first one also holds the metadata
@@ -52,8 +55,8 @@ start_timeout       | duration | 2m        | 1s..1h   | none    | How long the s
 stop_timeout        | duration | 1m        | 1s..1h   | restart | How long an orderly end may take; without a majority of the controllers it never ends, and is cut off then
 '
 PACKAGES='
-server | required | archive with bin, libs and config, as upstream publishes it (kafka_2.13-VERSION.tgz)
-jdk    | optional | archive with bin/java; goes before jdk_service
+server | required | archive with bin, libs and config, as upstream publishes it (kafka_2.13-VERSION.tgz) | bin/kafka-storage.sh libs/kafka-clients-*.jar
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 # parameter | from | form
 CLUSTER='
@@ -73,7 +76,7 @@ service_files() {
 
 readonly ADDRESS='^([0-9.]+|\[[0-9A-Fa-f:.]+\])$'
 readonly VOTER='[0-9]{1,10}@([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}'
-readonly TAKEN='(node|broker)\.id|process\.roles|(advertised\.)?listeners|listener\.security\.protocol\.map|inter\.broker\.listener\.name|controller\.listener\.names|controller\.quorum\.(voters|bootstrap\.servers)|(metadata\.)?log\.dirs?'
+readonly TAKEN='(node|broker)\.id|zookeeper\.connect|process\.roles|(advertised\.)?listeners|listener\.security\.protocol\.map|inter\.broker\.listener\.name|controller\.listener\.names|controller\.quorum\.(voters|bootstrap\.servers)|(metadata\.)?log\.dirs?'
 readonly TAKEN_BY_PARAMETERS='num\.partitions|default\.replication\.factor|(offsets\.topic|transaction\.state\.log)\.(replication\.factor|min\.isr)|min\.insync\.replicas|auto\.create\.topics\.enable|log\.retention\.(ms|minutes|hours|bytes)|log\.segment\.bytes|message\.max\.bytes'
 parameters_fit() {
   local name line
@@ -84,7 +87,8 @@ parameters_fit() {
   [[ ${PARAM[log_folders]}\  =~ ^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\ +)+$ ]] || problem log_folders 'is not names of folders below data/'
   jdk_service_fits
   ((PARAM[min_insync_replicas] <= PARAM[replication])) || problem min_insync_replicas 'is more than replication'
-  membership_fits
+  zookeeper_fits
+  with_zookeeper || membership_fits
   while IFS= read -r line; do
     if [[ ! $line =~ ^([A-Za-z0-9][A-Za-z0-9._-]*=[\ -~]*)?$ ]]; then
       problem properties "has a line that is not name=value in printable ASCII: ${line%%=*}"
@@ -109,7 +113,7 @@ membership_fits() {
 }
 
 is_broker() { [[ ${PARAM[roles]} != controller ]]; }
-is_controller() { [[ ${PARAM[roles]} != broker ]]; }
+is_controller() { [[ ${PARAM[roles]} != broker ]] && ! with_zookeeper; }
 
 install() {
   local -a jars
@@ -139,24 +143,12 @@ configure() {
 bytes() { if [[ -z ${PARAM[$1]} ]]; then echo -1; else to_bytes "${PARAM[$1]}" && echo "$REPLY"; fi; }
 
 server_properties() {
-  local listeners='' id=${PARAM[node_id]} voters=${PARAM[voters]//[[:space:]]/}
   log_folders
-  ! is_broker || listeners=PLAINTEXT://${PARAM[bind]}:${PARAM[port]}
-  ! is_controller || listeners+=${listeners:+,}CONTROLLER://${PARAM[controller_bind]}:${PARAM[controller_port]}
-  reachable "${PARAM[controller_bind]}" && [[ $REPLY != *:* ]] || REPLY="[$REPLY]"
-  local -r alone="$id@$REPLY:${PARAM[controller_port]}"
+  echo "# Written by towline for the service $service; a change by hand is drift and is taken back."
+  if with_zookeeper; then zookeeper_properties; else kraft_properties; fi
   to_seconds "${PARAM[retention]}"
   cat <<CONF
-# Written by towline for the service $service; a change by hand is drift and is taken back.
-process.roles=$(! is_broker || printf broker)$([[ ${PARAM[roles]} != both ]] || printf ,)$(! is_controller || printf controller)
-node.id=$id
-controller.quorum.voters=${voters:-$alone}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-listeners=$listeners
 $(! is_broker || echo "advertised.listeners=PLAINTEXT://${PARAM[advertised]:-${PARAM[bind]}:${PARAM[port]}}")
-log.dirs=$(IFS=, && echo "${LOG_FOLDERS[*]}")
-metadata.log.dir=${LOG_FOLDERS[0]}
 num.partitions=${PARAM[partitions]}
 default.replication.factor=${PARAM[replication]}
 offsets.topic.replication.factor=${PARAM[replication]}
@@ -173,9 +165,27 @@ ${PARAM[properties]//\\/\\\\}
 CONF
 }
 
+kraft_properties() {
+  local listeners='' id=${PARAM[node_id]} voters=${PARAM[voters]//[[:space:]]/}
+  ! is_broker || listeners=PLAINTEXT://${PARAM[bind]}:${PARAM[port]}
+  ! is_controller || listeners+=${listeners:+,}CONTROLLER://${PARAM[controller_bind]}:${PARAM[controller_port]}
+  reachable "${PARAM[controller_bind]}" && [[ $REPLY != *:* ]] || REPLY="[$REPLY]"
+  local -r alone="$id@$REPLY:${PARAM[controller_port]}"
+  cat <<CONF
+process.roles=$(! is_broker || printf broker)$([[ ${PARAM[roles]} != both ]] || printf ,)$(! is_controller || printf controller)
+node.id=$id
+controller.quorum.voters=${voters:-$alone}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listeners=$listeners
+log.dirs=$(IFS=, && echo "${LOG_FOLDERS[*]}")
+metadata.log.dir=${LOG_FOLDERS[0]}
+CONF
+}
+
 launch_command() {
   follow_jdk
-  format_storage
+  if with_zookeeper; then make_storage; else format_storage; fi
   mapfile -t LAUNCH_COMMAND <"$etc/command"
   LAUNCH_FOLDER=$data
   keeper
@@ -189,10 +199,10 @@ unit_lines() { to_seconds "${PARAM[stop_timeout]}" && printf '%s\n' "LimitNOFILE
 
 # settle: after each start. Only a broker can be asked to raise the metadata, and only one that answers.
 settle() {
-  is_broker && [[ -n ${PARAM[metadata_version]} ]] || return 0
+  with_zookeeper || { is_broker && [[ -n ${PARAM[metadata_version]} ]]; } || return 0
   to_seconds "${PARAM[start_timeout]}"
   wait_healthy "$REPLY"
-  raise_metadata
+  if with_zookeeper; then note_cluster; else raise_metadata; fi
 }
 
 # What start waits for: this node itself.
@@ -205,6 +215,10 @@ healthy() {
   listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
   ask_metadata || { REASON="does not answer a metadata request on port ${PARAM[port]} within $PROBE_TIMEOUT_S s" && return 1; }
   [[ $BROKERS == *" ${PARAM[node_id]} "* ]] || { REASON="is not among the brokers of its cluster:$BROKERS" && return 1; }
+  if with_zookeeper; then
+    ((CONTROLLER >= 0)) || { REASON='its cluster has no controller: does ZooKeeper answer?' && return 1; }
+    return 0
+  fi
   ask_quorum "${PARAM[bind]}" "${PARAM[port]}" || REPLY=-1
   ((REPLY >= 0)) || { REASON='no leader of the controllers answers: a majority of them is needed' && return 1; }
 }

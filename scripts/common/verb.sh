@@ -114,9 +114,9 @@ config_facts() {
 # tell_drift: reads what a light look has left out; in a shell of its own, whose variables nobody else needs.
 tell_drift() {
   if ! declare -F drift_facts >/dev/null; then
-    # shellcheck source=keys.sh
+    # shellcheck source=common/keys.sh
     . "$COMMON/common/keys.sh"
-    # shellcheck source=drift.sh
+    # shellcheck source=common/drift.sh
     . "$COMMON/common/drift.sh"
   fi
   drift_facts

@@ -22,10 +22,10 @@ kafka_ask() {
   hang_up
 }
 
-# ask_metadata: sets BROKERS (" 1 2 3 "), LEADERLESS and LAGGING (numbers of partitions). Where the answer is larger than
+# ask_metadata: sets BROKERS (" 1 2 3 "), CONTROLLER (a broker; -1 for none), LEADERLESS and LAGGING (numbers of partitions). Where the answer is larger than
 # what is looked at, the partitions are not counted.
 declare BROKERS=''
-declare -i LEADERLESS=0 LAGGING=0 at=0
+declare -i LEADERLESS=0 LAGGING=0 CONTROLLER=-1 at=0
 ask_metadata() {
   local -i brokers topics partitions replicas insync
   BROKERS=' ' LEADERLESS=0 LAGGING=0
@@ -37,6 +37,7 @@ ask_metadata() {
     at+=4     # port
     skip_text # rack
   done
+  number_at "$at" 4 && CONTROLLER=$REPLY
   ((ANSWER_SIZE == ${#BYTES[@]})) || return 0
   number_at "$((at + 4))" 4 && topics=$REPLY at+=8 # after the controller
   for (( ; topics > 0; topics--)); do

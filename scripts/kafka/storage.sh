@@ -29,7 +29,7 @@ format_storage() {
   done
   ((${#new[@]})) || return 0
   if [[ -r $service_dir/cluster-id ]]; then
-    [[ ${new[0]} != "${LOG_FOLDERS[0]}" ]] || fail "$FAILED" "the storage of cluster $(<"$service_dir/cluster-id") is gone from ${new[0]}: mount its disk, or purge the service to begin anew"
+    [[ ${new[0]} != "${LOG_FOLDERS[0]}" ]] || storage_is_gone "${new[0]}"
     id=$(<"$service_dir/cluster-id")
   fi
   [[ -n $id ]] || { random_id && id=$REPLY; }
@@ -66,12 +66,16 @@ clear_half() {
   unlink "$service_dir/formatting"
 }
 
-belongs_here() { # belongs_here FOLDER: formatted storage is of this cluster and this node
-  local key value
+storage_is_gone() { fail "$FAILED" "the storage of cluster $(<"$service_dir/cluster-id") is gone from $1: mount its disk, or purge the service to begin anew"; }
+
+belongs_here() { # belongs_here FOLDER: storage is of this cluster and this node, and of KRaft or ZooKeeper as the document says
+  local key value number=node.id other=broker.id
+  ! with_zookeeper || { number=broker.id && other=node.id; }
   while IFS='=' read -r key value; do
     case $key in
       cluster.id) [[ -z ${PARAM[cluster_id]} || $value == "${PARAM[cluster_id]}" ]] || fail "$DOCUMENT_WRONG" "parameter cluster_id: $1 is of cluster $value" ;;
-      node.id) [[ $value == "${PARAM[node_id]}" ]] || fail "$DOCUMENT_WRONG" "parameter node_id: $1 is of node $value" ;;
+      "$number") [[ $value == "${PARAM[node_id]}" ]] || fail "$DOCUMENT_WRONG" "parameter node_id: $1 is of node $value" ;;
+      "$other") fail "$DOCUMENT_WRONG" "parameter zookeeper_connect: $1 was written $([[ $other == node.id ]] && echo by KRaft || echo with ZooKeeper), and is not turned into the other" ;;
     esac
   done <"$1/meta.properties"
 }

@@ -31,6 +31,7 @@ def measure() -> Iterator[Measurement]:
 
 def _look_ms(kind: str) -> float:
     case = case_of(kind)
+    real = next((one for one in case.real.software if one.version == case.version), case)
     with tempfile.TemporaryDirectory(prefix="towline-bench-") as name:
         try:
             service = Service(
@@ -38,7 +39,7 @@ def _look_ms(kind: str) -> float:
                 name="one",
                 folder=Path(name),
                 version=case.version,
-                packages=case.packages(),
+                packages=real.packages(),
                 parameters=case.parameters(free_port()),
                 secrets=case.secrets,
             )

@@ -31,6 +31,7 @@ STAGES = {
     "stop": "stopped",
     "uninstall": "uninstalled",
     "purge": "purged",
+    "cluster": "several as a cluster",
 }
 NOT_HAD = "-"
 
@@ -89,9 +90,10 @@ class Life:
             folder=folder,
             version=software.version,
             packages=software.packages(),
-            parameters=case.parameters(free_port()),
-            secrets=case.secrets,
+            parameters={**case.parameters(free_port()), **software.parameters},
+            secrets=case.secrets if software.secrets is None else software.secrets,
         )
+        software.prepare(self._service)
 
     def install(self) -> str:
         """The program is there and is the version that the document says; a second time nothing happens."""
@@ -206,15 +208,29 @@ class Life:
         expect(not list((self._service.prefix / "services").iterdir()), "something of it is left")
         return "done"
 
+    def cluster(self) -> str:
+        """Several of them that know each other, one of them lost and back."""
+        if self._real.cluster is None:
+            return NOT_HAD
+        folder = self._service.folder / "cluster"
+        folder.mkdir()
+        return self._real.cluster(self._software, folder)
+
     def _become(self, software: Software) -> None:
         self._service.do("stop")
-        self._service.version, self._service.packages = software.version, dict(software.packages())
+        self._is_to_be(software)
         self._service.do("install", "configure")
+
+    def _is_to_be(self, software: Software) -> None:
+        self._service.version, self._service.packages = software.version, dict(software.packages())
+        self._service.parameters |= software.parameters
+        if software.secrets is not None:
+            self._service.secrets = dict(software.secrets)
 
     def _fresh(self, software: Software) -> None:
         """Another service's life: data that the older version itself has made."""
         self._service.do("stop", "uninstall", "purge")
-        self._service.version, self._service.packages = software.version, dict(software.packages())
+        self._is_to_be(software)
         self._service.do("install", "configure", "start")
         if self._real.write:
             self._real.write(self._service)

@@ -192,6 +192,39 @@ def test_three_nodes_lose_members_and_are_whole_again(folder: Path) -> None:
     assert "stopped" == nodes[0].state_now()
 
 
+def test_kafka_4_knows_no_zookeeper(folder: Path) -> None:
+    """The field is named, before anything is touched; and what belongs to KRaft alone is told beside it."""
+    service = kafka(folder, zookeeper_connect="zk-1:2181,zk-2:2181/kafka", metadata_version="")
+    said = service.call("install")
+    assert (6, "parameter zookeeper_connect: Kafka 4.1.0 knows no ZooKeeper: 3.9 is the last that does") == (
+        said.code,
+        said.reason,
+    )
+    assert not (service.root / "current").exists()
+    service = kafka(folder, version="3.9.1", zookeeper_connect="zk-1", cluster_id=CLUSTER_ID, roles="controller")
+    reason = service.call("install").reason
+    for name in ("zookeeper_connect", "roles", "cluster_id", "metadata_version"):
+        assert f"parameter {name}: " in reason
+
+
+def test_storage_of_kraft_is_not_taken_with_zookeeper(folder: Path) -> None:
+    """Nor the other way: which of the two wrote it, its meta.properties tells; and membership means nothing there."""
+    service = kafka(folder, version="3.9.1", zookeeper_connect="127.0.0.1:1/kafka", metadata_version="")
+    service.parameters |= {"voters": "1@a:9093,2@b:9093"}
+    service.do("install", "configure")
+    lines = (service.root / "etc/server.properties").read_text().splitlines()
+    assert {"broker.id=1", "zookeeper.connect=127.0.0.1:1/kafka"} <= set(lines)
+    assert [] == [line for line in lines if line.startswith(("process.roles", "node.id", "controller."))]
+    about = storage(service, **{"version": "1", "cluster.id": CLUSTER_ID, "node.id": "1"})
+    wanted = f"parameter zookeeper_connect: {about} was written by KRaft, and is not turned into the other"
+    assert wanted == refused_start(service, 6)
+    service.parameters |= {"zookeeper_connect": "", "voters": ""}
+    service.do("configure")
+    (about / "meta.properties").write_text(f"version=0\ncluster.id={CLUSTER_ID}\nbroker.id=1\n")
+    wanted = f"parameter zookeeper_connect: {about} was written with ZooKeeper, and is not turned into the other"
+    assert wanted == refused_start(service, 6)
+
+
 @pytest.mark.parametrize("node_id", ["1", "4"])
 def test_a_member_must_fit_its_cluster(folder: Path, node_id: str) -> None:
     """A controller is one of the voters with its port, a broker alone is none of them."""

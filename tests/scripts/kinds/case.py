@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -22,6 +23,12 @@ class Software(Struct, frozen=True, kw_only=True):
     """What this one says of the data that the next newer one has left; empty where it takes it."""
     refused_by: str = "the software"
     """Who says that."""
+    parameters: Mapping[str, str] = {}
+    """Of this version alone, beside those of the case."""
+    secrets: Mapping[str, str] | None = None
+    """Instead of those of the case."""
+    prepare: Callable[[Service], None] = lambda _: None
+    """What it needs beside it, in a prefix of its own."""
     first: bool = False
     """The one before it is another program: nothing comes up from there."""
 
@@ -41,6 +48,8 @@ class Real(Struct, frozen=True, kw_only=True):
     """Parameters whose change needs a restart."""
     reloaded: Mapping[str, str] = {}
     """Parameters whose change needs a reload."""
+    cluster: Callable[[Software, Path], str] | None = None
+    """Several of them below that folder: what was seen, in words for the table. Raises when it fails."""
     cost_s: int = 10
     """About how long its run takes, downloads aside: where time is short, the cheap ones are run first."""
 

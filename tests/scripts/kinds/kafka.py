@@ -1,4 +1,4 @@
-"""Kafka, a node that is alone."""
+"""Kafka, a node that is alone: in KRaft mode, and 3 with a ZooKeeper beside it."""
 
 import logging
 from uuid import uuid4
@@ -6,9 +6,9 @@ from uuid import uuid4
 from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
 from kafka.admin import KafkaAdminClient  # type: ignore[import-untyped]
 
-from tests.middleware import java_runtime_archive, kafka_archive
+from tests.middleware import java_runtime_archive, kafka_archive, zookeeper_archive
 from tests.middleware.archives import Package
-from tests.scripts.calling import Service
+from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
 from tests.servers.process import free_port
 
@@ -47,7 +47,7 @@ def _probe(service: Service) -> str:
     """A record there and back; and what its own metadata says of its members."""
     topic, record = "probe", uuid4().hex
     produce(service, topic, record)
-    assert consume(service, topic)[-1] == record
+    assert eventually(60, lambda: consume(service, topic)[-1:] == (record,))
     admin = KafkaAdminClient(bootstrap_servers=address(service))
     try:
         brokers = admin.describe_cluster()["brokers"]
@@ -68,6 +68,21 @@ def packages(version: str) -> dict[str, Package]:
 
 def _software(version: str) -> Software:
     return Software(name="Kafka", version=version, packages=lambda: packages(version))
+
+
+def beside_zookeeper(service: Service) -> None:
+    """A real ZooKeeper in a prefix of its own; from now on the service keeps its metadata there."""
+    keeper = Service(
+        kind="zookeeper",
+        name="keeper",
+        folder=service.folder / "beside",
+        version="3.8.4",
+        packages={"server": zookeeper_archive("3.8.4"), "jdk": java_runtime_archive(JAVA)},
+        parameters={"port": str(free_port()), "max_heap": "128mb", "log_level": "WARN"},
+    )
+    keeper.do("install", "configure", "start")
+    service.parameters["zookeeper_connect"] = f"127.0.0.1:{keeper.parameters['port']}/kafka"
+    del service.parameters["metadata_version"]
 
 
 CASE = Case(
@@ -93,6 +108,7 @@ CASE = Case(
         ("node_id", "-1"),
         ("voters", "1@127.0.0.1"),
         ("voters", "2@127.0.0.1:9093"),
+        ("zookeeper_connect", "127.0.0.1:2181"),
         ("cluster_id", "mine"),
         ("metadata_version", "latest"),
         ("log_folders", "../log"),
@@ -112,7 +128,17 @@ CASE = Case(
     own_writing=("log/", "data/log/"),
     arrives={"properties": _properties},
     real=Real(
-        software=(_software("3.9.1"), _software("4.1.0")),
+        software=(
+            _software("3.9.1"),
+            _software("4.1.0"),
+            Software(
+                name="Kafka with ZooKeeper 3.8.4",
+                version="3.9.1",
+                packages=lambda: packages("3.9.1"),
+                prepare=beside_zookeeper,
+                first=True,
+            ),
+        ),
         probe=_probe,
         write=lambda service: produce(service, "kept", *RECORDS),
         read=lambda service: consume(service, "kept") == RECORDS,

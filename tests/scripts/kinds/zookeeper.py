@@ -1,0 +1,92 @@
+"""ZooKeeper: the conformance run against a stand-in that is up at once, `nox -s middleware` on the real one."""
+
+import subprocess
+
+from tests.middleware import java_runtime_archive, stand_in_for_zookeeper, zookeeper_archive
+from tests.middleware.archives import Package
+from tests.scripts.calling import Service
+from tests.scripts.kinds.case import Case, Real, Software
+from tests.servers.process import free_port
+
+JAVA = "21.0.8"
+
+
+def client(service: Service, *words: str) -> str:
+    """What the software's own client says: its last line, without the log."""
+    command = [str(service.root / "jdk/bin/java"), "-Xmx64m", "-XX:TieredStopAtLevel=1"]
+    command += [f"-Dlogback.configurationFile={service.root}/etc/logback.xml", "-cp", f"{service.root}/current/lib/*"]
+    command += ["org.apache.zookeeper.ZooKeeperMain", "-server", f"127.0.0.1:{service.parameters['port']}", *words]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    lines = [line for line in (said.stdout + said.stderr).splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _probe(service: Service) -> str:
+    """A node there and gone again, by the client."""
+    assert client(service, "create", "/probe", "asked") == "Created /probe"
+    assert client(service, "get", "/probe") == "asked"
+    client(service, "delete", "/probe")
+    return "a node is created and read"
+
+
+def _write(service: Service) -> None:
+    assert client(service, "create", "/kept", "by-towline") == "Created /kept"
+
+
+def _properties(service: Service) -> str:
+    text = (service.root / "etc/zoo.cfg").read_text("ascii")
+    return text.partition("# The parameter properties\n")[2].removesuffix("\n").replace("\\\\", "\\")
+
+
+def packages(version: str) -> dict[str, Package]:
+    """ZooKeeper with a Java of its own."""
+    return {"server": zookeeper_archive(version), "jdk": java_runtime_archive(JAVA)}
+
+
+def _software(version: str) -> Software:
+    return Software(name="ZooKeeper", version=version, packages=lambda: packages(version))
+
+
+CASE = Case(
+    version="3.9.3",
+    packages=lambda: stand_in_for_zookeeper("3.9.3"),
+    parameters=lambda port: {
+        "port": str(port),
+        "peer_port": str(free_port()),
+        "election_port": str(free_port()),
+        "max_heap": "128mb",
+        "log_level": "WARN",
+    },
+    bad=(
+        ("port", "0"),
+        ("bind", "localhost"),
+        ("myid", "0"),
+        ("myid", "256"),
+        ("servers", "1@127.0.0.1:2888:3888"),
+        ("servers", "1=127.0.0.1:1:2"),
+        ("servers", "2=127.0.0.1:2888:3888"),
+        ("role", "observer"),
+        ("role", "leader"),
+        ("tick_ms", "2s"),
+        ("init_limit", "0"),
+        ("commands", "stat;conf"),
+        ("max_heap", "1mb"),
+        ("java", "bin/java"),
+        ("jdk_service", "a b"),
+        ("properties", "dataDir=/"),
+        ("properties", "server.2=b:1:2"),
+        ("properties", "no setting"),
+        ("properties", "jute.maxbuffer=ünïcödé"),
+        ("colour", "blue"),
+    ),
+    own_writing=("log/", "data/"),
+    arrives={"properties": _properties},
+    real=Real(
+        software=(_software("3.8.4"), _software("3.9.3")),
+        probe=_probe,
+        write=_write,
+        read=lambda service: client(service, "get", "/kept") == "by-towline",
+        restarted={"max_heap": "144mb", "properties": "jute.maxbuffer=2097152"},
+        cost_s=90,
+    ),
+)
