@@ -44,7 +44,7 @@ stop_timeout     | duration | 1m        | 1s..1h   | restart | How long an order
 PACKAGES='
 server | required | archive as upstream publishes it (apache-skywalking-apm-VERSION.tar.gz): oap-libs, config, webapp
 driver | optional | jar with the JDBC driver, for mysql, which upstream leaves out
-jdk    | optional | archive with bin/java; goes before jdk_service
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 METRICS='metrics_port /metrics'
 VERBS='
