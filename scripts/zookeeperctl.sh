@@ -42,7 +42,7 @@ stop_timeout    | duration | 30s           | 1s..1h      | restart | How long an
 '
 PACKAGES='
 server | required | archive with bin, conf and lib, as upstream publishes it (apache-zookeeper-VERSION-bin.tar.gz)
-jdk    | optional | archive with bin/java; goes before jdk_service
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 # parameter | from | form
 CLUSTER='
