@@ -69,6 +69,24 @@ def vm(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Every kind in depth: each verb killed at 20 random moments, 400 hostile values. `-- redis` runs one."""
+    need_from_debian(session)
+    install_wheel(session, "api", "puller", groups=["tests"])
+    only = " or ".join(f"{kind}]" for kind in session.posargs)
+    chosen = "(killed_call or hostile_values)" + (f" and ({only})" if only else "")
+    session.run(
+        *["python", "-P", "-m", "pytest", str(ROOT / "tests/scripts/test_conformance.py"), "-k", chosen, "-v"],
+        *["--timeout", "0"],  # how long it takes depends on the machine; each call has a time limit of its own
+        env={
+            "PYTHONPATH": str(tests_alone(session)),
+            "TOWLINE_TEST_KILLS": "20",
+            "TOWLINE_TEST_HOSTILE": "400",
+        },
+    )
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, import contracts, shell scripts, and words that must not be committed."""
     need_from_debian(session)
@@ -228,7 +246,7 @@ def committed_files() -> list[str]:
 
 def kind_scripts() -> list[str]:
     """The scripts of the kinds, and what they share."""
-    return [name for name in committed_files() if re.fullmatch(r"scripts/((common/|agent/|kafka/)?[a-z_]+)\.sh", name)]
+    return [name for name in committed_files() if re.fullmatch(r"scripts/(([a-z_]+/)?[a-z_]+)\.sh", name)]
 
 
 def shell_scripts() -> list[str]:

@@ -125,7 +125,7 @@ def _text(line: ClusterParameter, host: HostName, members: Mapping[HostName, For
         case "host":
             return me.host
         case "address":
-            return me.address
+            return in_form(line.form or "{address}", me)
         case "role":
             return "primary" if host == cluster.primary else "replica"
         case "primary":

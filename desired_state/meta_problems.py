@@ -78,9 +78,10 @@ def _line_problems(line: ClusterParameter, meta: KindMeta, filled: Collection[st
         yield "is no parameter of this kind"
     elif parameter.type == "secret":
         yield "is a secret, which membership cannot fill in"
-    if (line.source in FORMED) != bool(line.form):
-        needed = ", ".join(sorted(FORMED))
-        yield f"from {line.source} {'needs a form' if line.source in FORMED else f'has no form; only {needed} have'}"
+    if line.source in FORMED and not line.form:
+        yield f"from {line.source} needs a form"
+    if line.form and line.source not in FORMED | {"address"}:
+        yield f"from {line.source} has no form; only address, {', '.join(sorted(FORMED))} have"
     if set("{}") & set(PLACEHOLDER.sub("", line.form)):
         yield f"its form {line.form!r} has a brace that belongs to no placeholder"
     for name in placeholders(line.form):

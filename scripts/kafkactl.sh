@@ -3,15 +3,16 @@
 # and is in the answer, the controllers' leader answers through it, every partition has its leader and all replicas in sync.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=kafka/protocol.sh
+. "${here:-./}kafka/protocol.sh"
 # shellcheck source=kafka/command.sh
 . "${here:-./}kafka/command.sh"
 # shellcheck source=kafka/storage.sh
 . "${here:-./}kafka/storage.sh"
-# shellcheck source=kafka/protocol.sh
-. "${here:-./}kafka/protocol.sh"
 
 KIND=kafka
 SUMMARY='Kafka in KRaft mode, alone or a member of a cluster'
@@ -51,8 +52,14 @@ start_timeout       | duration | 2m        | 1s..1h   | none    | How long the s
 stop_timeout        | duration | 1m        | 1s..1h   | restart | How long an orderly end may take; without a majority of the controllers it never ends, and is cut off then
 '
 PACKAGES='
-server | required | archive with bin, libs and config, as upstream publishes it (kafka_2.13-VERSION.tgz)
-jdk    | optional | archive with bin/java; goes before jdk_service
+server | required | archive with bin, libs and config, as upstream publishes it (kafka_2.13-VERSION.tgz) | bin/kafka-storage.sh libs/kafka-clients-*.jar
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
+'
+# parameter | from | form
+CLUSTER='
+node_id    | id      |
+voters     | members | {id}@{address}:{controller_port}
+advertised | address | {address}:{port}
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 300  configure 30  start 900  stop 600  restart 1500  uninstall 900
@@ -202,14 +209,11 @@ healthy() {
   ((REPLY >= 0)) || { REASON='no leader of the controllers answers: a majority of them is needed' && return 1; }
 }
 
-# Then whether the cluster is whole, as this node sees it: a start does not wait for others.
-check_status() {
-  look
-  healthy || answer degraded "$REASON"
-  ((LEADERLESS == 0)) || answer degraded "$LEADERLESS partitions have no leader"
-  ((LAGGING == 0)) || answer degraded "$LAGGING partitions have replicas that are not in sync"
-  [[ -z ${IDENTITY[config]-} || ${IDENTITY[config]} == "$DIGEST_NOW" ]] || answer degraded 'runs with an earlier configuration'
-  answer running
+# What the others do: partitions, and controllers that the leader has not heard of lately.
+whole() {
+  ((LEADERLESS == 0)) || { REASON="$LEADERLESS partitions have no leader" && return 1; }
+  ((LAGGING == 0)) || { REASON="$LAGGING partitions have replicas that are not in sync" && return 1; }
+  [[ -z $SILENT ]] || { REASON="controllers are missing:$SILENT" && return 1; }
 }
 
 is_instance() { [[ ${EXE##*/} == java && " ${COMMAND[*]} " == *' kafka.Kafka '* ]]; } # for discover

@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # mysqlctl.sh: MariaDB and MySQL, as a primary or a replica. Healthy means: our process listens on its port and answers a
-# query on its private socket, in the role that is declared; a replica also replicates, and is not too far behind.
+# query on its private socket, in the role that is declared. A replica replicates and is not too far behind; a primary has
+# all its replicas connected.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=common/sql.sh
+. "${here:-./}common/sql.sh"
+# shellcheck source=mysql/tables.sh
+. "${here:-./}mysql/tables.sh"
 
 KIND=mysql
 SUMMARY='MariaDB and MySQL'
@@ -32,6 +38,7 @@ binlog_days         | int      | 7         | 0..99         | reload  | How long 
 slow_log            | bool     | false     |               | reload  | Write slow queries to log/slow.log
 slow_after          | duration | 2s        | 0s..1h        | reload  | Which ones are slow
 replica_of          | peer     |           |               | reload  | HOST:PORT of the primary; empty: this one is the primary
+peers               | string   |           | ..2000        | none    | HOST:PORT of each other member, with commas between: a primary is degraded while fewer replicas are connected
 replication_user    | string   |           | ..32          | reload  | Account that replicas log in with; made here, and used where replica_of is given
 replication_password | secret  |           |               | reload  | Its password, 32 bytes at most
 max_lag             | duration | 60s       | 1s..7d        | none    | A replica that is further behind is degraded
@@ -45,7 +52,13 @@ start_timeout       | duration | 10m       | 1s..12h       | none    | How long 
 stop_timeout        | duration | 5m        | 1s..1h        | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive as upstream publishes it: bin/mariadbd or bin/mysqld, the client, share/
+server | required | archive as upstream publishes it: bin/mariadbd or bin/mysqld, the client, share/ | bin/mariadbd,bin/mysqld
+'
+# parameter | from | form
+CLUSTER='
+server_id  | id      |
+replica_of | primary | {address}:{port}
+peers      | others  | {address}:{port}
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 3600  restart 7200  reload 120
@@ -68,6 +81,7 @@ validate_config wsrep_provider wsrep_notify_cmd gtid_mode gtid_strict_mode log_s
 
 parameters_fit() {
   local name
+  peers_fit
   [[ ${PARAM[bind]} =~ ^(\*|[0-9A-Fa-f.:]+(,[0-9A-Fa-f.:]+)*)$ ]] || problem bind 'is no address'
   for name in character_set collation; do [[ ${PARAM[$name]} =~ ^[a-z0-9_]*$ ]] || problem "$name" 'is no name of one'; done
   for name in user replication_user; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9_.-]*$ ]] || problem "$name" 'has something else than letters, digits and _ . -'; done
@@ -184,20 +198,6 @@ launch_command() {
   LAUNCH_COMMAND+=("--init-file=$etc/accounts.sql") LAUNCH_FOLDER=$data
 }
 
-initialise() { # initialise FOLDER
-  local words
-  local -a how=("${LAUNCH_COMMAND[@]}" "--datadir=$1" --skip-log-bin)
-  if is_mariadb; then
-    how+=(--bootstrap --log-warnings=0 --enforce-storage-engine= --max-allowed-packet=8M --net-buffer-length=16K)
-    words=$(system_tables | as_account "${how[@]}" 2>&1) || fail "$FAILED" "the data folder cannot be made: ${words: -300}"
-    note_tables
-  else
-    words=$(as_account "${how[@]}" --initialize-insecure 2>&1) || fail "$FAILED" "the data folder cannot be made: ${words: -300}"
-  fi
-}
-
-note_tables() { put "$service_dir/tables-version" <<<"${INSTALLED[program]}"; }
-
 # settle: the system tables of an older MariaDB are brought up (MySQL does so itself), and replication is as declared.
 settle() {
   local words
@@ -214,29 +214,26 @@ settle() {
 
 answers_or_gone() { ! running || ask 'SELECT 1'; }
 
-tables_fit() { # or the process is still that of another version
-  local made=''
-  is_mariadb || return 0
-  if [[ -r $service_dir/tables-version ]]; then read -r made <"$service_dir/tables-version"; fi
-  [[ $made == "${INSTALLED[program]-}" || $(readlink "/proc/${IDENTITY[pid]}/exe") != "$(readlink -f "$current")"/* ]]
-}
-
 replicate() {
   if noted replicates "$etc/replica.sql"; then return 0; fi
   said "$etc/replica.sql" 'its replication'
   take_note replicates "$etc/replica.sql"
 }
 
+declare -i REPLICAS=0
 healthy() {
   local role=primary wanted=primary
   listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
-  ask 'SELECT @@GLOBAL.read_only; SHOW REPLICA STATUS' || { REASON="answers no query within $PROBE_TIMEOUT_S s: ${REPLY:0:200}" && return 1; }
+  ask "SELECT @@GLOBAL.read_only; SHOW REPLICA STATUS; ${PARAM[peers]:+$CONNECTED_REPLICAS}" || { REASON="answers no query within $PROBE_TIMEOUT_S s: ${REPLY:0:200}" && return 1; }
   [[ ! $REPLY =~ read_only:\ (1|ON) ]] || role=replica
+  [[ ! $REPLY =~ replicas:\ ([0-9]+) ]] || REPLICAS=${BASH_REMATCH[1]}
   [[ -z ${PARAM[replica_of]} ]] || wanted=replica
   [[ $role == "$wanted" ]] || { REASON="is set up as a $role, should be a $wanted" && return 1; }
   tables_fit || { REASON='has the system tables of an older version: start it again' && return 1; }
   [[ $wanted == primary ]] || replicates
 }
+
+whole() { all_connected "$REPLICAS"; }
 
 # Asked of the running server, without a restart and without a break for its clients.
 reload() {

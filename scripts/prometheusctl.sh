@@ -3,6 +3,7 @@
 # ready, and runs with the configuration that it read last: one that it could not read is degraded.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
@@ -39,7 +40,11 @@ start_timeout       | duration | 5m        | 1s..1h   | none    | How long the s
 stop_timeout        | duration | 2m        | 1s..1h   | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with prometheus and promtool, as upstream publishes it
+server | required | archive with prometheus and promtool, as upstream publishes it | prometheus,bin/prometheus
+'
+# parameter | from | form
+CLUSTER='
+replica | host |
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 300  restart 3900  reload 60

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # redisctl.sh: Redis and Valkey, as a primary or a replica. Healthy means: PING is answered, by the process that we
-# started, and its role is the declared one (a replica: with its link to the primary up).
+# started, and its role is the declared one (a replica: with its link to the primary up; a primary: all replicas connected).
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
@@ -26,16 +27,18 @@ timeout          | duration | 0s             |           | reload  | Close the c
 maxclients       | int      | 10000          | 1..100000 | reload  | Most clients at a time
 loglevel         | enum     | notice         | debug, verbose, notice, warning | reload | How much is written to the log
 replica_of       | peer     |                |           | reload  | HOST:PORT of the primary; empty: this one is the primary
+peers            | string   |                | ..2000    | none    | HOST:PORT of each other member, with commas between: a primary is degraded while fewer replicas are connected
 password         | secret   |                |           | restart | Clients must send it; a replica sends it to its primary
 start_timeout    | duration | 60s            | 1s..1h    | none    | How long loading the data may take
 stop_timeout     | duration | 60s            | 1s..1h    | none    | How long saving the data may take
 '
 PACKAGES='
-server | required | archive with bin/redis-server or bin/valkey-server
+server | required | archive with bin/redis-server or bin/valkey-server | bin/redis-server,bin/valkey-server,redis-server,valkey-server
 '
 # parameter | from | form
 CLUSTER='
 replica_of | primary | {address}:{port}
+peers      | others  | {address}:{port}
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  reload 30
@@ -50,6 +53,7 @@ service_files() {
 parameters_fit() {
   [[ ${PARAM[bind]} =~ ^[0-9A-Fa-f.:*\ -]+$ ]] || problem bind "has something else than addresses"
   [[ ${PARAM[save]} =~ ^([1-9][0-9]{0,9}\ +[1-9][0-9]{0,9}\ *)*$ ]] || problem save "is not pairs of seconds and changes"
+  peers_fit
   secret_text password
   [[ $REPLY != *[[:cntrl:]]* ]] || problem password "has a line end or another control character"
   ((${#REPLY} <= 512)) || problem password "is longer than 512 bytes"
@@ -132,12 +136,18 @@ ask() {
   printf -v request '*%s\r\n' "$#"
   for word in "$@"; do printf -v line '$%s\r\n%s\r\n' "${#word}" "$word" && request+=$line; done
   printf '%s' "$request" >&"$LINE" || :
-  IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" line || { REPLY="no answer to $1 within $PROBE_TIMEOUT_S s" && return 1; }
-  line=${line%$'\r'}
-  REPLY=${line:1}
+  part || { REPLY=${REPLY:-no answer to $1 within $PROBE_TIMEOUT_S s} && return 1; }
+}
+
+# part -> REPLY: the next part of an answer; of a list how many parts follow.
+part() {
+  local line
+  REPLY=''
+  IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" line || return 1
+  REPLY=${line:1} REPLY=${REPLY%$'\r'}
   case $line in
-    +* | :*) ;;
-    \$*) IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" -N "$((${line:1} + 2))" REPLY && REPLY=${REPLY%$'\r\n'} ;;
+    +* | :* | '*'*) ;;
+    \$*) IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" -N "$((REPLY + 2))" REPLY && REPLY=${REPLY%$'\r\n'} ;;
     *) return 1 ;;
   esac
 }
@@ -147,18 +157,27 @@ healthy() {
   talk || { REASON=$REPLY && return 1; }
   ask PING || { REASON="answers ${REPLY:0:100} to PING" && return 1; }
   [[ $REPLY == PONG ]] || { REASON="answers ${REPLY:0:100} to PING" && return 1; }
-  ask INFO replication || { REASON="answers ${REPLY:0:100} to INFO" && return 1; }
-  hang_up
+  if ! ask ROLE || ! part; then REASON="answers ${REPLY:0:100} to ROLE" && return 1; fi
   role_is_wanted
 }
 
-role_is_wanted() { # of the answer in REPLY
-  local wanted=master
+# role_is_wanted: of the answer whose first part is in REPLY; the next ones are of a master its offset and its replicas
+# that are up to date, of a slave host and port of its primary, and how the link to it is.
+declare -i REPLICAS=0
+role_is_wanted() {
+  local wanted=master role=$REPLY
   [[ -z ${PARAM[replica_of]} ]] || wanted=slave
-  [[ $REPLY =~ role:([a-z]+) ]] || { REASON='tells no role' && return 1; }
-  [[ ${BASH_REMATCH[1]} == "$wanted" ]] || { REASON="is ${BASH_REMATCH[1]}, should be $wanted" && return 1; }
-  [[ $wanted == master || $REPLY == *master_link_status:up* ]] || { REASON="has no link to its primary ${PARAM[replica_of]}" && return 1; }
+  [[ $role == "$wanted" ]] || { REASON="is $role, should be $wanted" && return 1; }
+  if [[ $role == master ]]; then
+    if ! part || ! part; then REASON='tells nothing of its replicas' && return 1; fi
+    REPLICAS=$REPLY
+  elif ! part || ! part || ! part || [[ $REPLY != connected ]]; then
+    REASON="has no link to its primary ${PARAM[replica_of]}" && return 1
+  fi
+  hang_up
 }
+
+whole() { all_connected "$REPLICAS"; }
 
 # Asked of the running process, without a restart and without a break for its clients.
 reload() {

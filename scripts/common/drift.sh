@@ -18,17 +18,6 @@ declare -A KEY_TIMES=() # how often a key came
 declare -a SECRET_TEXTS=() DRIFT=()
 declare HIDE=some HIDING_WORD=''
 
-# config_facts: what check_status says of the configuration, after config_digest; REPLY stays.
-config_facts() {
-  local file kept_digest=''
-  local -r digest=$REPLY
-  fact config "$digest"
-  for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
-  if [[ -r $run/written/digests ]]; then read -r kept_digest <"$run/written/digests" || :; fi
-  [[ -z $kept_digest || $kept_digest == "$digest" ]] || (drift_facts) || fact drift 'the configuration differs' # odd bytes shall not end a look
-  REPLY=$digest
-}
-
 # keep_written: after config_digest, REPLY stays: the files as configure left them. It changes nothing that a service sees,
 # so it does not count as a change.
 keep_written() {

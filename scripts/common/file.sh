@@ -49,16 +49,16 @@ remove_file() { # remove_file FILE...: files and links, if they are there
 # digests FILE...: sets DIGESTS to the sha256 of each, `missing` where there is no file. One process for all.
 declare -a DIGESTS=()
 digests() {
-  local file line
+  local file line said=''
   local -a there=()
   DIGESTS=()
   for file in "$@"; do [[ ! -r $file ]] || there+=("$file"); done
-  if ((${#there[@]})); then mapfile -t there < <(exec sha256sum -- "${there[@]}"); fi
+  if ((${#there[@]})); then said=$(exec sha256sum -- "${there[@]}") || :; fi
   for file in "$@"; do
-    if [[ -r $file && ${#there[@]} -gt 0 ]]; then
-      line=${there[0]#\\} # sha256sum marks an odd name by a backslash
+    if [[ -r $file && -n $said ]]; then
+      line=${said%%$'\n'*} said=${said#"$line"} said=${said#$'\n'}
+      line=${line#\\} # sha256sum marks an odd name by a backslash
       DIGESTS+=("${line%% *}")
-      there=("${there[@]:1}")
     else
       DIGESTS+=(missing)
     fi

@@ -73,32 +73,53 @@ end_leftovers() {
   ((${#left[@]} == 0))
 }
 
-# listening_ports PID: sets LISTENING (ports that the process listens on), EXE. One process for both; the tables of
-# the kernel begin with the listening sockets, so nothing else is read.
+# listening_ports PID: sets LISTENING (ports that the process listens on), EXE. One process for both.
 declare -a LISTENING=()
 declare EXE=''
 listening_ports() {
-  local table line name target
+  local line links
   local -A port_of=() seen=()
-  local -a fields
   LISTENING=() EXE=''
-  for table in /proc/net/tcp /proc/net/tcp6; do
-    [[ -r $table ]] || continue
-    while read -ra fields; do
-      [[ ${fields[0]} != sl ]] || continue
-      [[ ${fields[3]} == 0A ]] || break
-      port_of[${fields[9]}]=$((16#${fields[1]##*:}))
-    done <"$table"
-  done
-  while IFS= read -r line; do
-    name=${line%% *} target=${line#* }
-    if [[ $name == exe ]]; then
-      EXE=$target
-    elif [[ $target == socket:* ]] && target=${target//[!0-9]/} && [[ -n ${port_of[$target]-} && -z ${seen[${port_of[$target]}]-} ]]; then
-      seen[${port_of[$target]}]=1
-      LISTENING+=("${port_of[$target]}")
+  listening_sockets /proc/net/tcp
+  ! any_on_ipv6 || listening_sockets /proc/net/tcp6
+  links=$(exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 \( -name exe -o -lname 'socket:*' \) -printf '%f %l\n' 2>/dev/null) || :
+  local -r IFS=$'\n'
+  set -f # split at line ends alone
+  for line in $links; do
+    if [[ $line == exe\ * ]]; then
+      EXE=${line#exe }
+    elif line=${line//[!0-9 ]/} && line=${port_of[${line#* }]-} && [[ -n $line && -z ${seen[$line]-} ]]; then
+      seen[$line]=1
+      LISTENING+=("$line")
     fi
-  done < <(exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 -type l -printf '%f %l\n' 2>/dev/null)
+  done
+  set +f
+}
+
+# listening_sockets TABLE: adds to port_of: the port, by the socket's inode. The tables of the kernel begin with the
+# listening sockets. Read in small parts that fit its lines about, because the kernel looks through all connections
+# that there are, which takes it a millisecond, to fill a larger one.
+listening_sockets() {
+  local part='' text=''
+  local -a fields
+  while IFS= read -r -N 150 part || [[ -n $part ]]; do
+    text+=$part
+    while [[ $text == *$'\n'* ]]; do
+      # shellcheck disable=SC2206 # a line of the kernel's, split at blanks
+      fields=(${text%%$'\n'*}) text=${text#*$'\n'}
+      [[ ${fields[0]} != sl ]] || continue
+      [[ ${fields[3]} == 0A ]] || return 0
+      port_of[${fields[9]}]=$((16#${fields[1]##*:}))
+    done
+  done <"$1"
+}
+
+any_on_ipv6() { # else the kernel looks through all connections to find out that there are none
+  local line
+  [[ -r /proc/net/tcp6 ]] || return 1
+  [[ -r /proc/net/sockstat6 ]] || return 0
+  read -r line </proc/net/sockstat6
+  [[ $line != 'TCP6: inuse 0' ]]
 }
 
 listens() { # listens PORT: after listening_ports

@@ -81,6 +81,9 @@ said() { # said FILE WHAT: the server does what the file says
   did "$2 is as declared"
 }
 
+# Those that read the binary log right now. MySQL has retired the table that MariaDB still has.
+readonly CONNECTED_REPLICAS="SELECT COUNT(*) AS replicas FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'"
+
 replicates() { # of the answer in REPLY
   local part error='' behind
   for part in IO SQL; do

@@ -1,8 +1,10 @@
 # shellcheck shell=bash
-# verb.sh: what is the same in every kind: the call itself, looking, start and stop, removal.
+# verb.sh: what is the same in every kind: the call itself, and looking.
 #
 # A kind has: launch_command (sets LAUNCH_COMMAND ...), healthy (true, or false and REASON), CONFIG_FILES and LINKS in
-# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start. A kind that needs more defines the verb itself, after this file.
+# service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start; and
+# whole (true, or false and REASON): its cluster as this member sees it, asked right after healthy, and only by a look: a
+# start does not wait for others. A kind that needs more defines the verb itself, after this file.
 
 declare -a CONFIG_FILES=() LINKS=()
 declare REASON=''
@@ -11,7 +13,7 @@ run_verb() {
   local verb=${1-}
   trap '((BASH_SUBSHELL)) || unexpected "$LINENO" "$BASH_COMMAND"' ERR
   trap : PIPE # an answer that nobody reads any more is no reason to die; children get the default back
-  read_table
+  if [[ $verb == check_status ]]; then read_defaults; else read_table; fi
   [[ -n $verb && $verb =~ ^[a-z_]+$ ]] || usage
   [[ " $VERBS " =~ [[:space:]]"$verb"[[:space:]] ]] || fail "$NOT_IMPLEMENTED" "$KIND has no verb $verb"
   if [[ $verb == meta ]]; then meta && exit "$DONE"; fi
@@ -58,24 +60,6 @@ the_service() {
   service_files
 }
 
-# prepare: before a verb that changes something: the version is one of ours, the folders are there, one call at a time.
-prepare() {
-  local folder
-  supported_version || fail "$DOCUMENT_WRONG" "version ${TOWLINE_VERSION@Q} is not supported: ${VERSIONS// /, }"
-  (umask 022 && mkdir -p "$prefix/packages" "$prefix/services") 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
-  { exec 9>"$prefix/services/.$service.lock"; } 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
-  flock -w "$LOCK_TIMEOUT_S" 9 || fail "$FAILED" "another call works on $service"
-}
-
-supported_version() {
-  local version
-  [[ -n ${TOWLINE_VERSION-} && -n $VERSIONS ]] || return 0
-  for version in $VERSIONS; do
-    [[ $TOWLINE_VERSION != "$version" && $TOWLINE_VERSION != "$version".* ]] || return 0
-  done
-  return 1
-}
-
 # What install left: version (as the document said it) and program (as the program says it).
 declare -A INSTALLED=()
 is_installed() {
@@ -84,18 +68,6 @@ is_installed() {
   [[ -L $current && -r $run/installed ]] || return 1
   while IFS='=' read -r key value; do INSTALLED[$key]=$value; done <"$run/installed"
 }
-
-installed_as() { # installed_as PROGRAM_VERSION: the last word of install
-  put "$run/installed" <<<"version=${TOWLINE_VERSION:-$1}"$'\n'"program=$1"
-}
-
-# version_fits PROGRAM_VERSION: what the package holds is what the document says: 6.2 fits 6.2.14.
-version_fits() {
-  [[ -z ${TOWLINE_VERSION-} || $1 == "$TOWLINE_VERSION" || $1 == "$TOWLINE_VERSION".* ]] ||
-    fail "$DOCUMENT_WRONG" "the package holds version $1, the document says $TOWLINE_VERSION"
-}
-
-need_installed() { is_installed || fail "$NOT_INSTALLED" "$service is not installed"; }
 
 make_folders() { mkdir -p "$service_dir" "$etc" "$data" "$log_dir" "$run"; }
 
@@ -127,6 +99,28 @@ look() {
   identity_facts
 }
 
+# config_facts: what check_status says of the configuration, after config_digest; REPLY stays.
+config_facts() {
+  local file kept_digest=''
+  local -r digest=$REPLY
+  fact config "$digest"
+  for file in "${CONFIG_FILES[@]}"; do fact watch "$file"; done
+  if [[ -r $run/written/digests ]]; then read -r kept_digest <"$run/written/digests" || :; fi
+  [[ -z $kept_digest || $kept_digest == "$digest" ]] || (tell_drift) || fact drift 'the configuration differs' # odd bytes shall not end a look
+  REPLY=$digest
+}
+
+# tell_drift: reads what a light look has left out; in a shell of its own, whose variables nobody else needs.
+tell_drift() {
+  if ! declare -F drift_facts >/dev/null; then
+    # shellcheck source=keys.sh
+    . "$COMMON/common/keys.sh"
+    # shellcheck source=drift.sh
+    . "$COMMON/common/drift.sh"
+  fi
+  drift_facts
+}
+
 identity_facts() { # after digests or config_digest with the command line as last file
   local key port
   for key in pid start_time boot_id unit; do
@@ -141,99 +135,8 @@ identity_facts() { # after digests or config_digest with the command line as las
 check_status() {
   look
   healthy || answer degraded "$REASON"
+  ! declare -F whole >/dev/null || whole || answer degraded "$REASON"
   [[ -z ${IDENTITY[config]-} || ${IDENTITY[config]} == "$DIGEST_NOW" ]] ||
     answer degraded 'runs with an earlier configuration'
   answer running
-}
-
-# wait_healthy: until healthy, or the process is gone, or the time is over.
-wait_healthy() {
-  deadline "$1"
-  while read_identity && alive; do
-    listening_ports "${IDENTITY[pid]}"
-    ! healthy || return 0
-    ((SECONDS < DEADLINE)) || fail "$FAILED" "$service is not healthy after $1 s: $REASON"
-    pause 0.1
-  done
-  fail "$FAILED" "$service ended right after its start: $(last_words)"
-}
-
-start() {
-  if [[ -d $run/adopted && (${TOWLINE_STATE-} == adopted || ! -L $current) ]]; then
-    start_adopted
-    return
-  fi
-  need_installed
-  [[ -r $run/parameters ]] || fail "$NOT_INSTALLED" "$service is not configured"
-  if ! running; then
-    launch_command
-    launch
-  fi
-  ! declare -F settle >/dev/null || settle
-  to_seconds "${PARAM[start_timeout]:-$START_TIMEOUT_S}"
-  wait_healthy "$REPLY"
-  forget_former
-}
-
-stop() {
-  to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}"
-  local -r patience=$REPLY
-  stop_unit
-  ! running || stop_owner
-  if running; then end_process "$patience"; fi
-  clear_leftovers
-  # An orderly end leaves no identity behind; one that stays tells that its process went by itself.
-  if [[ -n ${IDENTITY[pid]-} && -z ${IDENTITY[adopted]-} ]]; then unlink "$run/identity"; fi
-}
-
-restart() {
-  stop
-  start
-}
-
-# needs_restart -> true and REPLY: the parameters that changed since the start and cannot be reloaded.
-needs_restart() {
-  local name changed=''
-  local -A now=()
-  for name in "${PARAMETER_NAMES[@]}"; do now[$name]=${PARAM[$name]-}; done
-  recorded_parameters "$run/launch/parameters" || return 1
-  for name in "${PARAMETER_NAMES[@]}"; do
-    [[ ${PARAMETER_EFFECT[$name]} != restart || ${PARAM[$name]-} == "${now[$name]}" ]] || changed+=", $name"
-  done
-  recorded_parameters
-  REPLY=${changed#, }
-  [[ -n $REPLY ]]
-}
-
-# reloaded: the last word of reload: from now on the process runs with the configuration on disk.
-reloaded() {
-  config_digest
-  [[ ${IDENTITY[config]-} != "$REPLY" ]] || return 0
-  local digest=$REPLY key
-  put "$run/identity" < <(
-    for key in "${!IDENTITY[@]}"; do [[ $key == config ]] || printf '%s=%s\n' "$key" "${IDENTITY[$key]}"; done
-    printf 'config=%s\n' "$digest"
-  )
-  put "$run/launch/facts" < <(
-    while IFS= read -r key; do [[ $key == config=* ]] || printf '%s\n' "$key"; done <"$run/launch/facts"
-    printf 'config=%s\n' "$digest"
-  )
-}
-
-uninstall() {
-  stop
-  forget_unit
-  release_packages "${LINKS[@]}"
-  forget_former
-  [[ ! -d $etc ]] || remove_tree "$etc"
-  [[ ! -d $run ]] || remove_tree "$run"
-}
-
-purge() {
-  if is_installed || running; then
-    fail "$NOT_INSTALLED" "$service is still installed: uninstall it before its data is deleted"
-  fi
-  remove_tree "$service_dir"
-  forget_account
-  unlink "$prefix/services/.$service.lock"
 }

@@ -53,12 +53,29 @@ ask_metadata() {
 
 skip_text() { number_at "$at" 2 && at+=2 && ((REPLY < 0)) || at+=REPLY; }
 
-# ask_quorum ADDRESS PORT -> REPLY: the leader of the controllers. A broker passes the question on to the leader itself, so
+# ask_quorum ADDRESS PORT -> REPLY: the leader of the controllers; sets SILENT (" 2 3") to those that the leader, by its own
+# clock, has not been asked anything by for so long, or never. A broker passes the question on to the leader itself, so
 # without one there is no answer in time; a controller that is not the leader answers -1.
+readonly SILENT_AFTER_MS=10000
+declare SILENT=''
 ask_quorum() {
   local -r cluster_metadata=5f5f636c75737465725f6d65746164617461 # the name of the log that they share
+  local -i at=51 voters clock=0 leader
+  local -a ids=() asked=()
+  SILENT='' REPLY=-1
   # header: no tags; body: one topic with one partition, 0; each part with no tags
-  kafka_ask "$1" "$2" "$DESCRIBE_QUORUM" 0 "000213${cluster_metadata}0200000000000000" || return 1
+  kafka_ask "$1" "$2" "$DESCRIBE_QUORUM" 1 "000213${cluster_metadata}0200000000000000" || return 1
   REPLY=-1
-  ((${#BYTES[@]} < 38 || BYTES[5] | BYTES[6] | BYTES[32] | BYTES[33])) || number_at 34 4 # errors, of all and of the partition
+  if ((${#BYTES[@]} < 51 || BYTES[5] | BYTES[6] | BYTES[32] | BYTES[33])); then return 0; fi # errors, of all and of the partition
+  number_at 34 4 && leader=$REPLY
+  for ((voters = BYTES[50] - 1; voters > 0; voters--, at += 29)); do # number 4, end of its log 8, asked 8, was up to date 8, no tags 1
+    number_at "$at" 4 && ids+=("$REPLY")
+    number_at "$((at + 12))" 8 && asked+=("$REPLY")
+    number_at "$((at + 20))" 8
+    ((REPLY <= clock)) || clock=$REPLY # the leader's own is its clock
+  done
+  for at in "${!ids[@]}"; do
+    ((ids[at] == leader || clock - asked[at] <= SILENT_AFTER_MS)) || SILENT+=" ${ids[at]}"
+  done
+  REPLY=$leader
 }

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from desired_state.catalogue import Catalogue, Cluster, HostEntry, Member, Override, Placement, ServiceEntry
+from desired_state.cluster import expanded_service
 from desired_state.contract import ClusterParameter
 from desired_state.document import Service
 from desired_state.meta_problems import meta_problems
@@ -64,6 +65,15 @@ def test_the_primary_follows_nobody() -> None:
 def test_an_address_alone_has_no_brackets() -> None:
     """Only a port behind it asks for them."""
     assert "fd00::3" == filled("c", catalogue())["advertised"]
+
+
+def test_an_address_may_have_its_own_port_beside_it() -> None:
+    """What a member tells its clients to call."""
+    lines = tuple(one for one in LINES if one.parameter != "advertised")
+    formed = ClusterParameter(parameter="advertised", source="address", form="{address}:{peer_port}")
+    kind = replace(QUORUM, cluster=(*lines, formed))
+    service = expanded_service(QUEUE, {host.host: host for host in HOSTS}, kind)
+    assert ["b:7001", "[fd00::3]:7000"] == [service.overrides[host].parameters["advertised"] for host in ("b", "c")]
 
 
 def test_other_hosts_get_nothing() -> None:
@@ -172,7 +182,7 @@ def test_a_cluster_with_an_error_is_not_rendered() -> None:
     [
         ({"parameter": "none"}, "cluster parameter none: is no parameter of this kind"),
         ({"parameter": "password"}, "cluster parameter password: is a secret, which membership cannot fill in"),
-        ({"form": "{id}"}, "from address has no form; only members, others, primary have"),
+        ({"source": "host", "form": "{id}"}, "from host has no form; only address, members, others, primary have"),
         ({"source": "others"}, "cluster parameter advertised: from others needs a form"),
         ({"source": "others", "form": "{Host}"}, "its form '{Host}' has a brace that belongs to no placeholder"),
         ({"source": "others", "form": "{hots}"}, "its form asks for {hots}, which is no id, host, address, or"),

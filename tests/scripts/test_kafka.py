@@ -170,8 +170,12 @@ def test_three_nodes_lose_members_and_are_whole_again(folder: Path) -> None:
         node.do("install", "configure")
     begun = [node.begin("start") for node in nodes]
     assert [0, 0, 0] == [one.wait().code for one in begun]
+    assert eventually(60, lambda: ["running"] * 3 == [node.state_now() for node in nodes])
+    os.kill(nodes[2].process(), signal.SIGKILL)
+    assert eventually(90, lambda: "controllers are missing: 3" == nodes[0].status().reason), nodes[0].status().reason
+    nodes[2].do("start")
     produce(nodes[0], "kept", *RECORDS)
-    assert eventually(30, lambda: ["running"] * 3 == [node.state_now() for node in nodes])
+    assert eventually(60, lambda: ["running"] * 3 == [node.state_now() for node in nodes])
     os.kill(nodes[2].process(), signal.SIGKILL)
     assert eventually(30, lambda: "replicas that are not in sync" in nodes[0].status().reason)
     assert "degraded" == nodes[1].state_now()

@@ -137,15 +137,17 @@ def test_an_upgrade_of_the_system_tables_that_was_cut_off_is_completed(folder: P
 
 @pytest.mark.parametrize("version", ARCHIVES)
 def test_a_replica_follows_tells_its_trouble_and_is_promoted(folder: Path, version: str) -> None:
-    """Its role and its replication are part of health; what stops it is told in the server's words."""
+    """Role and replication are part of health; what stops it is told in the server's words; its primary misses it."""
     primary = server(folder, "first", version, server_id="1")
     replica = server(
         folder, "second", version, server_id="2", replica_of=f"127.0.0.1:{primary.parameters['port']}", max_lag="5s"
     )
-    for service in (primary, replica):
-        service.do("install", "configure", "start")
+    primary.parameters["peers"] = f"127.0.0.1:{replica.parameters['port']}"
+    primary.do("install", "configure", "start")
+    assert ("degraded", "0 of 1 replicas are connected") == _state_and_reason(primary)
+    replica.do("install", "configure", "start")
     assert "" == ask(primary, "CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (42)")
-    assert eventually(20, lambda: ask(replica, "SELECT id FROM shop.t") == "42")
+    assert eventually(60, lambda: ask(replica, "SELECT id FROM shop.t") == "42")
     assert ["running", "running"] == [primary.state_now(), replica.state_now()]
     assert "read-only" in ask(replica, "INSERT INTO shop.t VALUES (43)")
     primary.do("stop")

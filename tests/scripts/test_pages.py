@@ -1,12 +1,19 @@
 """The pages of the kinds are in step with the scripts."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from desired_state.catalogue import Catalogue, HostEntry, ServiceEntry
+from desired_state.cluster import expanded
+from desired_state.cluster_problems import cluster_problems
 from desired_state.contract import KindMeta
+from desired_state.document import Value
+from desired_state.placement import on_host
 from tests.middleware.tested_page import PAGE as TESTED
 from tests.middleware.tested_page import sections
 from tests.scripts.calling import KINDS, Service
@@ -67,16 +74,30 @@ def test_worked_entries_are_configured_as_they_stand(kind: str, folder: Path) ->
         entry = msgspec.yaml.decode(text)
         if entry.get("state") == "adopted":
             continue
-        service = Service(
-            kind=kind,
-            name=entry["service"],
-            folder=folder,
-            version=case.version,
-            packages=case.packages(),
-            parameters={name: _as_text(value) for name, value in entry["parameters"].items()},
-        )
-        case.prepare(service)
-        service.do("install", "configure")
+        for member, parameters in _of_each_member(entry, meta_of(kind)).items():
+            service = Service(
+                kind=kind,
+                name=entry["service"],
+                folder=folder,
+                version=case.version,
+                packages=case.packages(),
+                parameters={name: _as_text(value) for name, value in parameters.items()},
+                prefix=folder / f"prefix-{member}",
+            )
+            case.prepare(service)
+            service.do("install", "configure")
+
+
+def _of_each_member(entry: dict[str, Any], meta: KindMeta) -> dict[str, Mapping[str, Value]]:
+    """The parameters of a service on each host of its cluster; of one without, the same anywhere."""
+    if "cluster" not in entry:
+        return {"any": entry["parameters"]}
+    declared = msgspec.convert(entry, ServiceEntry)
+    hosts = tuple(HostEntry(host=host) for host in entry["cluster"]["members"])
+    catalogue = Catalogue(services=(declared,), hosts=hosts)
+    assert () == tuple(cluster_problems(declared, {host.host: host for host in hosts}, meta))
+    (placed,) = expanded(catalogue, {meta.kind: meta}).services
+    return {host.host: on_host(placed, host.host).parameters for host in hosts}
 
 
 def _as_text(value: object) -> str:

@@ -156,6 +156,25 @@ def test_a_replica_follows_and_is_promoted(folder: Path) -> None:
     assert (before, "running") == (replica.status().identity, replica.state_now())
 
 
+def test_a_primary_misses_its_replicas(folder: Path) -> None:
+    """How many are up to date, of how many there should be; a start does not wait for them."""
+    primary = redis(folder, "first", password="p")
+    replicas = [redis(folder, name, password="p", replica_of=address_of(primary)) for name in ("second", "third")]
+    primary.parameters["peers"] = ",".join(map(address_of, replicas))
+    primary.do("install", "configure", "start")
+    assert ("degraded", "0 of 2 replicas are connected") == _state_and_reason(primary)
+    replicas[0].parameters["peers"] = ",".join(map(address_of, (primary, replicas[1])))
+    for service in replicas:
+        service.do("install", "configure", "start")
+    assert eventually(60, lambda: [one.state_now() for one in (primary, *replicas)] == ["running"] * 3)
+    replicas[1].do("stop")
+    assert eventually(60, lambda: _state_and_reason(primary) == ("degraded", "1 of 2 replicas are connected"))
+    primary.parameters["peers"] = address_of(replicas[0])
+    primary.do("configure")
+    assert "running" == primary.state_now()
+    assert "0" == primary.do("reload").changed
+
+
 def test_another_ones_port_is_no_health(folder: Path) -> None:
     """A foreign server that answers PING on the port does not make ours healthy."""
     other = redis(folder, "other")
@@ -193,6 +212,10 @@ def test_a_changed_package_needs_another_version(folder: Path) -> None:
     service.packages["server"] = msgspec.structs.replace(service.packages["server"], digest="sha256:" + "0" * 64)
     said = service.call("install")
     assert (6, True) == (said.code, "a changed package needs another version" in said.reason)
+
+
+def address_of(service: Service) -> str:
+    return f"127.0.0.1:{service.parameters['port']}"
 
 
 def _state_and_reason(service: Service) -> tuple[str, str]:

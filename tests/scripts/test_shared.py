@@ -7,7 +7,7 @@ import pytest
 
 SHARED = Path(__file__).resolve().parent / "shared"
 SCRIPTS = SHARED.parents[2] / "scripts"
-WITHOUT = {"adopt", "keep", "launcher", "verb"}
+WITHOUT = {"adopt", "keep", "launcher", "verb", "change"}
 """Of these the whole is tested, with real processes: test_conformance, test_keeping, test_java."""
 
 

@@ -50,6 +50,23 @@ identity() { # identity PID START BOOT
   kill -0 "$pid"
 }
 
+@test "ports that a process listens on are told, of both families, and those of others are not" {
+  exec 5< <(exec python3 -u -c 'import socket, time
+told, more = socket.create_server(("127.0.0.1", 0)), None
+try: more = socket.create_server(("::1", 0), family=socket.AF_INET6)
+except OSError: pass
+print(told.getsockname()[1], more.getsockname()[1] if more else "")
+time.sleep(300)' 3>&-)
+  pid=$!
+  read -r first second <&5
+  listening_ports "$pid"
+  kill "$pid"
+  [ "${LISTENING[*]}" = "$first${second:+ $second}" ]
+  [[ ${EXE##*/} == python3* ]]
+  listening_ports "$$"
+  [ "${#LISTENING[@]}" -eq 0 ]
+}
+
 @test "a process that does not heed TERM is killed within the caller's time, however patient the service is" {
   setsid bash -c 'trap "" TERM; echo "$$" >"$0"; while :; do sleep 0.1; done' "$run/stubborn" >/dev/null 2>&1 3>&- &
   until [ -s "$run/stubborn" ]; do sleep 0.05; done

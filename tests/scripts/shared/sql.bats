@@ -4,7 +4,11 @@
 bats_require_minimum_version 1.5.0
 load prelude
 
-setup() { begin; }
+setup() {
+  begin
+  # shellcheck source=../../../scripts/common/sql.sh
+  . "$COMMON/common/sql.sh"
+}
 
 @test "a text in SQL keeps its quotes and backslashes" {
   quoted 'plain'
