@@ -3,8 +3,9 @@
 import subprocess
 
 from tests.end_to_end import databases
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World
+from tests.servers.process import free_ports
 
 
 def test_a_host_without_a_way_out_converges_from_a_bundle(world: World) -> None:

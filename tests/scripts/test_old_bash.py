@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.calling import Service, free_port
+from tests.scripts.calling import Service
 from tests.scripts.kinds.case import case_of
 from tests.servers.debian_suite import suite_tree
+from tests.servers.process import free_port
 
 SHARED = Path(__file__).resolve().parent / "shared"
 OLD = "5.1"
