@@ -83,3 +83,25 @@ def _dependency(coordinate: str, more: str = "") -> str:
         f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
         f"<version>{version}</version>{more}</dependency>"
     )
+
+
+def artifact_of(coordinate: str, cache: Path | None = None) -> Path:
+    """One file of a repository (group:artifact:version:type), nothing that it needs."""
+    repository = (cache or cache_folder()) / "maven"
+    repository.mkdir(parents=True, exist_ok=True)
+    if shutil.which("mvn") is None:
+        raise NoMaven(f"{coordinate}: there is no mvn on this machine (Debian's package maven)")
+    command = ["mvn", "-q", "-B", "-ntp", f"-Dmaven.repo.local={repository}", "dependency:get", "-Dtransitive=false"]
+    done = subprocess.run(
+        [*command, f"-Dartifact={coordinate}"],
+        capture_output=True,
+        text=True,
+        timeout=DOWNLOAD_TIMEOUT_S,
+        check=False,
+    )
+    group, artifact, version, kind = coordinate.split(":")
+    file = repository.joinpath(*group.split("."), artifact, version, f"{artifact}-{version}.{kind}")
+    if done.returncode != 0 or not file.exists():
+        said = " / ".join((done.stdout + done.stderr).strip().splitlines()[:3])
+        raise NoMaven(f"{coordinate} could not be downloaded by Maven: {said[:400]}")
+    return file
