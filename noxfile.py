@@ -58,8 +58,32 @@ def vm(session: nox.Session) -> None:
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
     session.run("python", "-m", "tests.vm", *(["bookworm"] if "core" in session.posargs else []), env=paths)
     # A fixture boots and converges several VMs: that takes its time on a slow machine.
-    pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile", "--timeout", "900"]
-    session.run(*pytest, *session.posargs, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
+    pytest = ["python", "-m", "pytest", "tests/vm", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    session.run(
+        *pytest,
+        "--timeout",
+        "900",
+        *session.posargs,
+        env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths},
+    )
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Every kind in depth: each verb killed at 20 random moments, 400 hostile values. `-- redis` runs one."""
+    need_from_debian(session)
+    install_wheel(session, "api", "puller", groups=["tests"])
+    only = " or ".join(f"{kind}]" for kind in session.posargs)
+    chosen = "(killed_call or hostile_values)" + (f" and ({only})" if only else "")
+    session.run(
+        *["python", "-P", "-m", "pytest", str(ROOT / "tests/scripts/test_conformance.py"), "-k", chosen, "-v"],
+        *["--timeout", "0"],  # how long it takes depends on the machine; each call has a time limit of its own
+        env={
+            "PYTHONPATH": str(tests_alone(session)),
+            "TOWLINE_TEST_KILLS": "20",
+            "TOWLINE_TEST_HOSTILE": "400",
+        },
+    )
 
 
 @nox.session

@@ -8,7 +8,7 @@ secrets are encrypted under. Several replicas share these files.
 import fcntl
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ ROOT = "root.key"
 EXCHANGE = "exchange.key"
 NEXT = "publisher.next"
 """A new publisher's key while a rotation is on its way: it counts once a trust note names it."""
+NEXT_ROOT = "root.next"
+"""A new root key, likewise."""
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -77,13 +79,17 @@ def settle_publisher(folder: Path, verifier: str) -> None:
 
     A rotation that was cut off after its note was stored ends here, in whichever process looks next.
     """
-    try:
-        if str(SigningKey.parse(read_key(folder / NEXT)).verifier) != verifier:
-            return
-        (folder / NEXT).replace(folder / PUBLISHER)
-    except (FileNotFoundError, ValueError):  # nothing is staged, another process was first, or it was cut off
-        return
-    _sync(folder)
+    _settle(folder / NEXT, folder / PUBLISHER, (verifier,))
+
+
+def stage_root(folder: Path, key: SigningKey) -> None:
+    """The same for a root key."""
+    write_key(folder / NEXT_ROOT, key.private_text())
+
+
+def settle_root(folder: Path, verifiers: Collection[str]) -> None:
+    """Let the root key that was staged take its place, when the trust note names it. The former one counts no more."""
+    _settle(folder / NEXT_ROOT, folder / ROOT, verifiers)
 
 
 def read_signing_key(file: Path) -> SigningKey:
@@ -128,6 +134,16 @@ def write_key(file: Path, text: str) -> None:
         os.fsync(descriptor)
     temporary.replace(file)
     _sync(file.parent)
+
+
+def _settle(staged: Path, place: Path, verifiers: Collection[str]) -> None:
+    try:
+        if str(SigningKey.parse(read_key(staged)).verifier) not in verifiers:
+            return
+        staged.replace(place)
+    except (FileNotFoundError, ValueError):  # nothing is staged, another process was first, or it was cut off
+        return
+    _sync(place.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.schedulers.base import STATE_RUNNING
 
 from api.errors import Refused, TryLater
 
@@ -30,6 +31,8 @@ class Schedule:
             timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
         self._running: set[asyncio.Task[None]] = set()
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
         self._clock: asyncio.Task[None] | None = None
 
     def every(self, seconds: float, name: str, job: Job) -> None:
@@ -43,6 +46,14 @@ class Schedule:
             jitter=max(1, int(seconds * 0.1)) if seconds > 1 else None,
             next_run_time=datetime.now(UTC),
         )
+
+    def soon(self, name: str) -> None:
+        """Call that job now rather than at its time; one that runs at this moment, once more when it has ended."""
+        job = self._scheduler.get_job(name)
+        if name in self._busy:
+            self._again.add(name)
+        elif job is not None and job.next_run_time is not None:
+            job.modify(next_run_time=datetime.now(UTC))
 
     def start(self) -> None:
         """Begin. Needs a running event loop."""
@@ -67,6 +78,17 @@ class Schedule:
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+        self._busy.add(name)
+        try:
+            await self._call(name, job)
+            while name in self._again and self._scheduler.state == STATE_RUNNING:
+                self._again.discard(name)
+                await self._call(name, job)
+        finally:
+            self._busy.discard(name)
+            self._again.discard(name)
+
+    async def _call(self, name: str, job: Job) -> None:
         try:
             await job()
         except TryLater as later:

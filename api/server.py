@@ -8,7 +8,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,10 @@ from api.errors import Misconfigured
 from api.front import Front, Receive, Scope, Send
 from api.principal import SCHEDULE
 from api.services import tokens
+from api.services.rolls import Held, waiting_hosts
 from api.services.sweeping import sweep
 from api.settings import Settings
+from desired_state.names import HostName
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -130,6 +132,7 @@ def make_schedule(backend: Backend) -> "Schedule":
         schedule.every(settings.catalogue.poll_s, "import", lambda: _import(backend, source))
     publishing = Publishing(backend)
     schedule.every(settings.publish.poll_s, "publish", publishing.publish)
+    backend.ingest.reported = lambda hosts: schedule.soon("publish") if publishing.waits_for(hosts) else None
     if backend.publisher.targets:
         schedule.every(VERIFY_S, "verify", lambda: publishing.publish(verify=True))
     schedule.every(SWEEP_S, "sweep", lambda: sweep(backend.engine, settings.sweep, backend.now()))
@@ -142,10 +145,20 @@ class Publishing:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._trouble = ""
+        self._waiting: frozenset[HostName] = frozenset()
+
+    def waits_for(self, hosts: Collection[HostName]) -> bool:
+        """Whether a report of one of these may be what a cluster waits for. Forgotten with the process: its timer
+        finds out anew."""
+        return not self._waiting.isdisjoint(hosts)
 
     async def publish(self, *, verify: bool = False) -> None:
         """Publish what changed, and tell what came of it."""
         done = await self._backend.publish(verify=verify)
+        waiting = waiting_hosts(done.held)
+        if waiting != self._waiting:
+            self._waiting = waiting
+            _log.info("clusters", held=len(done.held), waits_for=_awaited(done.held))
         if done.documents:
             _log.info("published", documents=done.documents, unchanged=done.unchanged)
         if done.trouble != self._trouble:
@@ -154,6 +167,10 @@ class Publishing:
                 _log.warning("not everything is published", reason=done.trouble)
             else:
                 _log.info("everything is published again")
+
+
+def _awaited(held: Held) -> list[HostName]:
+    return sorted({hold.on for holds in held.values() for hold in holds})[:10]
 
 
 async def _import(backend: Backend, source: "CatalogueSource") -> None:

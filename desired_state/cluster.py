@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from desired_state.catalogue import Catalogue, Cluster, HostEntry, Override, ServiceEntry
 from desired_state.contract import ClusterParameter, KindMeta, Parameter
-from desired_state.document import Value
+from desired_state.document import Service, Value
 from desired_state.names import HostName, Kind, ParameterName
 from desired_state.parameters import with_defaults
 from desired_state.placement import on_host
@@ -88,6 +88,13 @@ def filled_in(
         if parameter is not None and text != (parameter.default or ""):
             found[line.parameter] = value_of(parameter, text)
     return found
+
+
+def leads(service: Service, meta: KindMeta) -> bool:
+    """Whether a service, as its document has it, is the primary of its cluster."""
+    told = with_defaults(service.parameters, meta)
+    by_source = {line.source: told.get(line.parameter, "") for line in meta.cluster}
+    return by_source.get("role", "primary") == "primary" and by_source.get("primary", "") == ""
 
 
 def in_form(form: str, member: Formed) -> str:

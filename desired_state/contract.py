@@ -75,12 +75,17 @@ class Parameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     help: Text = ""
 
 
+HeldPath = Annotated[str, Bound(pattern=r"^[A-Za-z0-9_*][A-Za-z0-9._+*-]*(/[A-Za-z0-9_.*+-]+)*$(?!\n)", max_length=200)]
+
+
 class PackageRole(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A package that a kind installs, by what it is for."""
 
     role: Role
     required: bool = True
     help: Text = ""
+    holds: tuple[tuple[HeldPath, ...], ...] = ()
+    """What the archive must hold, where that can be said: of each group one path below its top folder; * any text."""
 
 
 class VerbMeta(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -155,7 +155,7 @@ def decode(data: bytes) -> Document:
         raise NotADocument(str(error)) from error
     except RecursionError as error:  # msgspec recurses on nesting; a hostile document must not take the pass down
         raise NotADocument("is nested too deeply") from error
-    problem = _ill_formed(document)
+    problem = ill_formed(document.services)
     if problem:
         raise NotADocument(problem)
     if encode(document) != data:
@@ -163,11 +163,12 @@ def decode(data: bytes) -> Document:
     return document
 
 
-def _ill_formed(document: Document) -> str:
-    names = [service.name for service in document.services]
+def ill_formed(services: tuple[Service, ...]) -> str:
+    """Why no host would accept these services together in one document; empty when nothing is wrong."""
+    names = [service.name for service in services]
     if names != sorted(set(names)):
         return "services are not sorted by name, or one is there twice - at `$.services`"
-    for service in document.services:
+    for service in services:
         if service.purge and service.state != "absent":
             return f"purge goes with state absent only - at `$.services[{service.name}].purge`"
         unknown = sorted(set(service.depends_on) - set(names))
@@ -176,7 +177,7 @@ def _ill_formed(document: Document) -> str:
                 f"depends on {unknown[0]}, which is not in this document - at `$.services[{service.name}].depends_on`"
             )
     try:
-        TopologicalSorter({s.name: s.depends_on for s in document.services}).prepare()
+        TopologicalSorter({s.name: s.depends_on for s in services}).prepare()
     except CycleError as error:
         return f"services depend on each other in a circle ({' -> '.join(error.args[1])}) - at `$.services`"
     return ""

@@ -17,6 +17,25 @@ class Ban(Struct, frozen=True):
     instead: str
 
 
+NEWER_THAN_4_4 = (
+    r"\$\{!?\w+(\[[^]]*\])?@[UuLKk]\}",  # 5.1: ${name@U}, ${name@L}, ${name[@]@K}; 5.2: @k. Q, E, P, A and a are 4.4
+    r"\$\{[ |\t]",  # 5.3: ${ command; }, ${| command; }
+    r"\bwait\s+(-\w+\s+)*-\w*p",  # 5.1: wait -p
+    r"\b(local|declare)\s+(-\w+\s+)*-\w*I",  # 5.0: local -I
+    r"\b(BASH_ARGV0|EPOCHSECONDS|EPOCHREALTIME)\b",  # 5.0
+    r"\bSRANDOM\b",  # 5.1
+    r"\b(BASH_MONOSECONDS|BASH_TRAPSIG|GLOBSORT)\b",  # 5.3
+    r"\b(assoc_expand_once|localvar_(inherit|unset))\b",  # 5.0: shopt
+    r"\b(globskipdots|varredir_close|patsub_replacement|noexpand_translation)\b",  # 5.2: shopt
+    r"\b(array_expand_once|bash_source_fullpath)\b",  # 5.3: shopt
+    r"-v\s+['\"]?\w+\[[@*]\]",  # 5.x: whether an array has anything
+    r"\bprintf\b[^|;&]*%Q",  # 5.2
+    r"\bread\s+(-\w+\s+)*-\w*E|\bcompgen\s+-V|\b(source|\.)\s+-p",  # 5.3
+    r"\bulimit\s+-R|\btrap\s+-P",  # 5.1, 5.3
+)
+"""What came after 4.4, as far as a line of text shows it (the NEWS of bash). No registry that our tests reach carries a
+bash 4.4, so text is all there is to judge by; the oldest that can be had (5.1) runs the functions and a whole kind."""
+
 BANS = {
     "eval": Ban(r"\beval\b", "a value must never become code: put the words of a command into an array"),
     "sourcing of anything but a sibling script": Ban(
@@ -45,6 +64,13 @@ BANS = {
     "a command of a string": Ban(r"\b(bash|sh)\s+-c\b", "call the command itself, its words in an array"),
     "a fixed file in a shared folder": Ban(r"/tmp/", "use the service's own: $run, $data"),  # noqa: S108 - what is forbidden
     "an unbounded wait": Ban(r"\bsleep\s+infinity\b|\btail\s+-f\b", "set a deadline and call wait_until"),
+    "a value in a subscript of -v": Ban(
+        r"(\[\[|\[|\btest)\s.*-v\s+['\"]?\w+\[['\"]?\$",
+        "a subscript there runs $(...): ask [[ -n ${name[$key]+there} ]]",
+    ),
+    "syntax that bash 4.4 has not": Ban(
+        "|".join(NEWER_THAN_4_4), "hosts have bash 4.4 and later (RHEL 8): write it as that version can"
+    ),
 }
 
 

@@ -5,9 +5,10 @@ import os
 import re
 import sqlite3
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -25,6 +26,33 @@ EXIT_CODES = (
 EXIT_DAMAGED = 3
 BY_HAND = ("once", "plan", "enroll", "withdraw")
 """Called from a shell that may not have the proxies that agentctl.sh stored for the agent."""
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+SETTINGS = (
+    click.option(
+        "--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Private CAs to trust."
+    ),
+    click.option(
+        "--metrics-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of node exporter's textfile collector: write metrics there.",
+    ),
+    click.option("--git-url", help="Fetch documents from this git repository."),
+    click.option("--git-branch", help="Its branch."),
+    click.option("--git-username", help="Who to be there."),
+    click.option("--git-password-file", type=click.Path(path_type=Path), help="Whose first line is the password."),
+    click.option("--git-ssh-key-file", type=click.Path(path_type=Path), help="Private key for ssh."),
+    click.option("--git-known-hosts-file", type=click.Path(path_type=Path), help="Host keys that are right."),
+    click.option("--directory", type=click.Path(path_type=Path), help="Fetch documents from this folder."),
+)
+"""What a person may say of the settings, at enrolment or later."""
+
+
+def _settings(command: _Command) -> _Command:
+    for option in reversed(SETTINGS):
+        command = option(command)
+    return command
 
 
 class Duration(click.ParamType[timedelta]):
@@ -196,19 +224,7 @@ def withdraw(paths: "Paths", only_plan: bool, purge_data: bool, allow_removals: 
     default="-",
     help="Where the join token is; without it, standard input. Never an argument: a process list is public.",
 )
-@click.option("--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Private CAs to trust.")
-@click.option(
-    "--metrics-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of node exporter's textfile collector: write metrics there.",
-)
-@click.option("--git-url", help="Fetch documents from this git repository.")
-@click.option("--git-branch", help="Its branch.")
-@click.option("--git-username", help="Who to be there.")
-@click.option("--git-password-file", type=click.Path(path_type=Path), help="Whose first line is the password.")
-@click.option("--git-ssh-key-file", type=click.Path(path_type=Path), help="Private key for ssh.")
-@click.option("--git-known-hosts-file", type=click.Path(path_type=Path), help="Host keys that are right.")
-@click.option("--directory", type=click.Path(path_type=Path), help="Fetch documents from this folder.")
+@_settings
 @click.option("--force", is_flag=True, help="Also when this host is enrolled already: it becomes another one.")
 @click.pass_obj
 def enroll(paths: "Paths", /, **options: Any) -> None:
@@ -216,6 +232,17 @@ def enroll(paths: "Paths", /, **options: Any) -> None:
     from puller.commands import enrol_host  # noqa: PLC0415
 
     click.echo(_guarded(lambda: enrol_host(paths, **options)))
+
+
+@main.command()
+@_settings
+@click.option("--backend", is_flag=True, help="Fetch documents from the backend again.")
+@click.pass_obj
+def adjust(paths: "Paths", /, **options: Any) -> None:
+    """Changes the settings of an enrolled host, and nothing else; the agent takes them at its next start."""
+    from puller.commands import adjust_host  # noqa: PLC0415
+
+    click.echo(_guarded(lambda: adjust_host(paths, **options)))
 
 
 main.add_command(kind)

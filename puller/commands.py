@@ -186,7 +186,8 @@ def enrol_host(
     token = read_join_token(token_file)
     clock = SystemClock()
     metrics = metrics_dir.absolute() if metrics_dir else None
-    trusted = ca_file or settings_before(token, paths, force=force).ca_file
+    authorities = ca_file.absolute() if ca_file else None
+    trusted = authorities or settings_before(token, paths, force=force).ca_file
 
     async def work() -> str:
         async with HttpClient(clock=clock, ca_file=trusted) as client:
@@ -195,7 +196,7 @@ def enrol_host(
                 paths,
                 client,
                 clock,
-                ca_file=ca_file,
+                ca_file=authorities,
                 metrics_dir=metrics,
                 source=_source(directory, git),
                 force=force,
@@ -204,6 +205,28 @@ def enrol_host(
         return f"{enrolled.settings.host} is enrolled; it believes {keys}. Next: towline-puller run"
 
     return asyncio.run(work())
+
+
+def adjust_host(
+    paths: Paths, *, ca_file: Path | None, metrics_dir: Path | None, directory: Path | None, backend: bool, **git: Any
+) -> str:
+    """`adjust`; what to tell."""
+    from puller.adjustment import Given, adjust  # noqa: PLC0415
+    from puller.enrolment import is_enrolled  # noqa: PLC0415
+
+    if not is_enrolled(paths):
+        raise Stalled("this host is not enrolled: towline-puller enroll takes these options too")
+    source = _source(directory, git)
+    if backend and source:
+        raise Stalled("say either --backend or where else documents come from, not both")
+    given = Given(
+        ca_file=ca_file.absolute() if ca_file else None,
+        metrics_dir=metrics_dir.absolute() if metrics_dir else None,
+        source={"type": "http"} if backend else source,
+    )
+    if not adjust(paths, given):
+        return "the settings are so already"
+    return "the settings are changed; an agent that runs takes them when it is restarted"
 
 
 def _source(directory: Path | None, git: Mapping[str, Any]) -> dict[str, Any]:

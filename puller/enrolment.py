@@ -15,19 +15,18 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 from msgspec import Struct
-from msgspec.structs import asdict, replace
 
 from desired_state.enrolment import MAX_BYTES, EnrolmentAnswer, EnrolmentRefused, EnrolmentRequest, JoinToken
-from desired_state.enrolment import SourceSettings as ToldSource
 from desired_state.request_signature import sign_request
 from desired_state.trust import Trust, TrustRefused, accept_trust
+from puller.adjustment import Given, adjusted, read_settings
 from puller.crash_points import reached
 from puller.durable_file import write_file
 from puller.identity import HostKeys, store_keys
 from puller.paths import Paths
 from puller.pending_keys import TOKEN, PendingKeys, mark_token, read_token_id
 from puller.ports import Clock, Stalled, Unavailable
-from puller.settings import VARIABLE, Misconfigured, Settings, SourceSettings, load_settings, store_settings
+from puller.settings import VARIABLE, Settings, store_settings
 from puller.single_flight import SingleFlight
 from puller.store import former_identity, open_store
 from puller.transport.http_client import Answer, HttpClient, shown
@@ -76,7 +75,7 @@ async def enrol(
     Stalled when it is enrolled already with another one (and not forced), is refused, or has a puller at work;
     Unavailable when nobody could be asked.
     """
-    given = _Given(ca_file=ca_file, metrics_dir=metrics_dir, source=source or {})
+    given = Given(ca_file=ca_file, metrics_dir=metrics_dir, source=source or {})
     if is_done(token, paths):
         PendingKeys(paths.pending_keys).forget()
         return _as_it_is(token, paths, given)
@@ -84,7 +83,7 @@ async def enrol(
         before = settings_before(token, paths, force=force)
         keys, answer = await _let_in(token, paths, client, clock)
         trust = _believed(token, answer)
-        settings = _settings(before, given, answer.sources)
+        settings = adjusted(before, given, answer.sources)
         await _become(token, keys, answer.trust, settings, paths)
     _log.info("enrolled", host=token.host, backend=shown(token.backend_url), source=settings.source.type)
     return Enrolled(settings=settings, trust_version=trust.version, publishers=trust.keys)
@@ -142,59 +141,26 @@ async def _forget_former_identity(paths: Paths) -> None:
         await store.close()
 
 
-def _as_it_is(token: JoinToken, paths: Paths, given: "_Given") -> Enrolled:
+def _as_it_is(token: JoinToken, paths: Paths, given: Given) -> Enrolled:
     before = settings_before(token, paths)
-    settings, trust = _settings(before, given, ()), read_trust(paths.trust)
+    settings, trust = adjusted(before, given), read_trust(paths.trust)
     if settings != before:
         store_settings(paths, settings)
     return Enrolled(settings=settings, trust_version=trust.version, publishers=trust.keys)
-
-
-class _Given(Struct, frozen=True, kw_only=True):
-    """What a person says now."""
-
-    ca_file: Path | None
-    metrics_dir: Path | None
-    source: Mapping[str, Any]
-
-
-def _settings(before: Settings, given: _Given, told: tuple[ToldSource, ...]) -> Settings:
-    return replace(
-        before,
-        ca_file=given.ca_file or before.ca_file,
-        metrics_dir=given.metrics_dir or before.metrics_dir,
-        source=_source(told, before.source, given.source),
-    )
 
 
 def settings_before(token: JoinToken, paths: Paths, *, force: bool = False) -> Settings:
     """What stands in the settings file: an image may bring one. Raises Stalled when this host is enrolled already."""
     goes_on = is_done(token, paths) or PendingKeys(paths.pending_keys).are_for(token.id)
     if is_enrolled(paths) and not (force or goes_on):
-        settings = _load(paths, {})
+        settings = read_settings(paths, {})
         told = f"this host is enrolled already, as {settings.host} at {shown(settings.backend_url)}"
-        raise Stalled(f"{told} (prefix {paths.prefix}). To make it another, with new keys: --force")
+        raise Stalled(
+            f"{told} (prefix {paths.prefix}). To make it another, with new keys: --force; "
+            "to change its settings alone: towline-puller adjust"
+        )
     # Who it is, an image cannot know; the token says it.
-    return _load(paths, {f"{VARIABLE}HOST": token.host, f"{VARIABLE}BACKEND_URL": token.backend_url})
-
-
-def _load(paths: Paths, environ: Mapping[str, str]) -> Settings:
-    try:
-        return load_settings(paths, environ)
-    except Misconfigured as error:
-        raise Stalled(f"the settings cannot be kept: {error}. Correct them, or move {paths.settings} away") from error
-
-
-def _source(sources: tuple[ToldSource, ...], before: SourceSettings, given: Mapping[str, Any]) -> SourceSettings:
-    """What was given now, above what stood in the settings, above what the backend tells."""
-    told = {name: value for name, value in asdict(sources[0]).items() if value} if sources else {}
-    kept = {name: value for name, value in asdict(before).items() if value != getattr(SourceSettings(), name)}
-    merged = {**told, **kept, **given}
-    if merged.get("type", "http") != told.get("type", "http"):
-        merged = {**kept, **given}  # a branch or an address of another kind of source means nothing
-    if isinstance(merged.get("path"), str):
-        merged["path"] = Path(merged["path"])
-    return SourceSettings(**merged)
+    return read_settings(paths, {f"{VARIABLE}HOST": token.host, f"{VARIABLE}BACKEND_URL": token.backend_url})
 
 
 def _url(token: JoinToken) -> str:

@@ -38,7 +38,7 @@ match         | string   |                      | ..500     | none    | For take
 '
 PACKAGES='
 app | required | a jar, or an archive with jars, classes or modules
-jdk | optional | archive with bin/java; goes before jdk_service
+jdk | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  take_over 30

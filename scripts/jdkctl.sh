@@ -20,7 +20,7 @@ compiler | bool   | false |         | none | It must have javac: a JDK, not only
 modules  | string |       | ..4000  | none | Modules that it must have, with blanks between (java.sql jdk.httpserver); from Java 9 on
 '
 PACKAGES='
-jdk | required | archive with bin/java, as its vendor publishes it
+jdk | required | archive with bin/java, as its vendor publishes it | bin/java
 '
 VERBS='
 meta 10  check_status 20  install 300  configure 30  start 60  stop 30  restart 60  uninstall 120  purge 60

@@ -55,8 +55,8 @@ start_timeout       | duration | 2m        | 1s..1h   | none    | How long the s
 stop_timeout        | duration | 1m        | 1s..1h   | restart | How long an orderly end may take; without a majority of the controllers it never ends, and is cut off then
 '
 PACKAGES='
-server | required | archive with bin, libs and config, as upstream publishes it (kafka_2.13-VERSION.tgz)
-jdk    | optional | archive with bin/java; goes before jdk_service
+server | required | archive with bin, libs and config, as upstream publishes it (kafka_2.13-VERSION.tgz) | bin/kafka-storage.sh libs/kafka-clients-*.jar
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 # parameter | from | form
 CLUSTER='

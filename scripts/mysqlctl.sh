@@ -52,7 +52,7 @@ start_timeout       | duration | 10m       | 1s..12h       | none    | How long 
 stop_timeout        | duration | 5m        | 1s..1h        | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive as upstream publishes it: bin/mariadbd or bin/mysqld, the client, share/
+server | required | archive as upstream publishes it: bin/mariadbd or bin/mysqld, the client, share/ | bin/mariadbd,bin/mysqld
 '
 # parameter | from | form
 CLUSTER='

@@ -30,7 +30,7 @@ access_log         | bool   | true      |           | reload | A line per reques
 extra              | text   |           | ..8000    | reload | More directives for the server block, in the language of nginx; tested before they are used
 '
 PACKAGES='
-server  | required | archive with sbin/nginx or bin/nginx
+server  | required | archive with sbin/nginx or bin/nginx | sbin/nginx,bin/nginx,nginx
 content | optional | archive with the files of the site
 '
 VERBS='

@@ -29,7 +29,7 @@ start_timeout  | duration | 30s     | 1s..1h | none    | How long the start may 
 stop_timeout   | duration | 30s     | 1s..1h | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with node_exporter, as upstream publishes it
+server | required | archive with node_exporter, as upstream publishes it | node_exporter,bin/node_exporter
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 60  stop 60  restart 120  uninstall 120  purge 60

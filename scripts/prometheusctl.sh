@@ -40,7 +40,7 @@ start_timeout       | duration | 5m        | 1s..1h   | none    | How long the s
 stop_timeout        | duration | 2m        | 1s..1h   | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with prometheus and promtool, as upstream publishes it
+server | required | archive with prometheus and promtool, as upstream publishes it | prometheus,bin/prometheus
 '
 # parameter | from | form
 CLUSTER='

@@ -33,7 +33,7 @@ start_timeout    | duration | 60s       | 1s..1h  | none    | How long the start
 stop_timeout     | duration | 60s       | 1s..1h  | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with bin/redis-server or bin/valkey-server
+server | required | archive with bin/redis-server or bin/valkey-server | bin/redis-server,bin/valkey-server,redis-server,valkey-server
 '
 # parameter | from | form
 CLUSTER='

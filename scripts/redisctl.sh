@@ -36,7 +36,7 @@ start_timeout    | duration | 60s            | 1s..1h    | none    | How long lo
 stop_timeout     | duration | 60s            | 1s..1h    | none    | How long saving the data may take
 '
 PACKAGES='
-server | required | archive with bin/redis-server or bin/valkey-server
+server | required | archive with bin/redis-server or bin/valkey-server | bin/redis-server,bin/valkey-server,redis-server,valkey-server
 '
 # parameter | from | form
 CLUSTER='

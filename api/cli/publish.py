@@ -29,6 +29,9 @@ def command(config: Path | None, once: bool) -> None:
         click.echo(f"{host}: is not declared any more; what is published for it stays")
     for host, reason in done.refused.items():
         click.echo(f"{host}: keeps the document that it has: {reason}", err=True)
+    for host, holds in done.held.items():
+        for hold in holds:
+            click.echo(f"{host}: {hold.service} {hold.reason}")
     for delivery in done.deliveries:
         told = delivery.problem or f"{delivery.files} files put"
         click.echo(f"{delivery.target}: {told}", err=bool(delivery.problem))

@@ -6,6 +6,7 @@ import click
 
 from api.backend import open_engine, utc_now
 from api.cli._running import run, settings_of
+from api.key_files import ROOT
 from api.principal import COMMAND
 from api.services import trust
 from api.services.trust import Trusted
@@ -45,24 +46,34 @@ def show(config: Path | None, *, note: bool) -> None:
 @command.command()
 @click.option("--withdraw", is_flag=True, help="Believe the earlier keys no more: raises the epoch.")
 @click.option("--root-key", type=_FILE, help="The root key, where it is kept elsewhere than with the other keys.")
+@click.option("--new-root", is_flag=True, help="Make a new root key too; the former one is believed no more.")
 @click.pass_obj
-def rotate(config: Path | None, *, withdraw: bool, root_key: Path | None) -> None:
+def rotate(config: Path | None, *, withdraw: bool, root_key: Path | None, new_root: bool) -> None:
     """Make a new publisher's key that signs from now on; hosts follow by the next trust note, signed by the root key.
 
     The earlier keys stay believed, so what they signed still counts. --withdraw ends that at once, for a key that
     somebody else may have: every document is issued anew. A backend that runs follows by itself.
     """
     settings = settings_of(config)
-    trusted = run(_rotate(settings, withdraw=withdraw, root_key=root_key))
+    trusted = run(_rotate(settings, withdraw=withdraw, root_key=root_key, new_root=new_root))
     click.echo(f"trust version {trusted.trust.version}, epoch {trusted.trust.epoch}, digest {trusted.digest}")
     click.echo(f"new private key: {settings.keys_folder} (back it up; replicas with copies need it too)", err=True)
+    if new_root:
+        click.echo(f"new root key: {settings.keys_folder / ROOT} (back it up, and take it to a safe)", err=True)
+        click.echo("the former root key signs nothing any more", err=True)
     click.echo("a backend that runs takes it over when it publishes next; else: towline publish --once", err=True)
 
 
-async def _rotate(settings: Settings, *, withdraw: bool, root_key: Path | None) -> Trusted:
+async def _rotate(settings: Settings, *, withdraw: bool, root_key: Path | None, new_root: bool) -> Trusted:
     async with open_engine(settings) as engine:
         return await trust.rotate(
-            engine, settings.keys_folder, COMMAND, now=utc_now(), withdraw=withdraw, root_key=root_key
+            engine,
+            settings.keys_folder,
+            COMMAND,
+            now=utc_now(),
+            withdraw=withdraw,
+            root_key=root_key,
+            new_root=new_root,
         )
 
 

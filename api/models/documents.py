@@ -2,7 +2,7 @@
 
 from sqlalchemy import Index
 
-from api.models.columns import BODY, DIGEST, HOST, MICROS, NUMBER, WORD, required, table, text
+from api.models.columns import BODY, DIGEST, HOST, MICROS, NUMBER, WORD, optional, required, table, text
 
 document = table(
     "document",
@@ -58,6 +58,8 @@ publication = table(
     required("orphans", BODY),
     # JSON object: host -> why no document could be made for it
     required("refused", BODY),
+    # JSON object: host -> what of its document goes on as published, and why; NULL in rows of older versions
+    optional("held", BODY),
     # which process published
     required("holder", text(200)),
 )

@@ -9,7 +9,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from api.plans.rolls import Roll, rolls
 from api.publish.issue import HostMode, with_mode
+from api.publish.rolls import Side
 from api.services.standing import length, silence_limit_s
 from desired_state.catalogue import Catalogue, HostEntry, Problem, ServiceEntry
 from desired_state.change import Change
@@ -34,6 +36,8 @@ class Known(Struct, frozen=True, kw_only=True):
 
     document: Document | None = None
     content_digest: Digest = ""
+    digest: Digest = ""
+    """Of the document's bytes."""
     status: Status | None = None
     seen_at: datetime | None = None
     """When it was last heard of."""
@@ -82,6 +86,8 @@ class FleetPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     leaving: tuple[HostName, ...] = ()
     """Hosts that have a document and are not declared any more: nothing happens to them."""
     remarks: tuple[str, ...] = ()
+    rolls: tuple[Roll, ...] = ()
+    """Changes of clusters: in which order members get them."""
 
     @property
     def refused(self) -> bool:
@@ -105,8 +111,10 @@ def plan_fleet(
 ) -> FleetPlan:
     """The plan of every host of a catalogue that has no errors."""
     placed = services_by_host(expanded(catalogue, kinds))
-    plans = [
-        _plan_host(
+    plans: list[HostPlan] = []
+    sides: dict[HostName, Side] = {}
+    for host in catalogue.hosts:
+        made, sides[host.host] = _plan_host(
             with_mode(host, modes.get(host.host), now)[0],
             catalogue,
             kinds,
@@ -115,14 +123,14 @@ def plan_fleet(
             secrets=secrets,
             now=now,
         )
-        for host in catalogue.hosts
-    ]
+        plans.append(made)
     told = [plan for plan in plans if plan.interesting]
     declared = {host.host for host in catalogue.hosts}
     return FleetPlan(
         hosts=tuple(sorted(told, key=lambda plan: (plan.severity, plan.host))),
         unchanged=len(plans) - len(told),
         leaving=tuple(sorted(host for host, one in known.items() if one.document and host not in declared)),
+        rolls=rolls(catalogue, kinds, sides),
     )
 
 
@@ -135,7 +143,7 @@ def _plan_host(
     known: Known,
     secrets: HeldSecrets,
     now: datetime,
-) -> HostPlan:
+) -> tuple[HostPlan, Side]:
     before = known.document
     names = {name for entry in services for name in on_host(entry, host.host).secrets.values()}
     content = render(
@@ -154,7 +162,7 @@ def _plan_host(
         content, epoch=before.epoch if before else 1, revision=(revision or 0) + 1, issued_at=now, expires_at=now
     )
     plan = make_plan(document, _record(known.status), _observed(document, known.status, now), kinds)
-    return HostPlan(
+    made = HostPlan(
         host=host.host,
         revision=revision,
         document_changes=before is None or content_digest(content) != known.content_digest,
@@ -163,6 +171,16 @@ def _plan_host(
         changes=plan.changes,
         remarks=(*_sealing_remarks(host, names, secrets), *_remarks(document, known, now)),
     )
+    silent_s = (now - known.seen_at).total_seconds() if known.seen_at else 0
+    side = Side(
+        content=content,
+        document=before,
+        digest=known.digest,
+        status=known.status,
+        spoke=known.status is not None,
+        fresh=abs(silent_s) <= silence_limit_s(host.poll_interval_s),
+    )
+    return made, side
 
 
 def _as_sealed(

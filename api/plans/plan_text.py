@@ -7,6 +7,7 @@ obeyed: no control character reaches a terminal, no markup a page.
 from collections.abc import Iterable, Iterator, Sequence
 
 from api.plans.fleet_plan import FleetPlan, HostPlan
+from api.plans.rolls import Roll
 from desired_state.catalogue import Problem
 from desired_state.step import Step
 
@@ -60,7 +61,17 @@ def _summary(plan: FleetPlan) -> list[str]:
     if plan.leaving:
         names = _names(plan.leaving)
         lines.append(f"Not declared any more, and left as they are with the document they have: {names}.")
+    lines += [_roll(roll) for roll in plan.rolls[:_GROUPS]]
     return [*lines, *(f"{_plain(remark)}." for remark in plan.remarks)]
+
+
+def _roll(roll: Roll) -> str:
+    names = [f"{host} (the primary)" if host == roll.primary else host for host in roll.hosts]
+    if len(names) == 1:
+        return f"Cluster {roll.service}: {names[0]} alone changes."
+    if roll.at_once:
+        return f"Cluster {roll.service}: all members change at once, because {roll.at_once}: {_names(names)}."
+    return f"Cluster {roll.service}: one member after another, each when the last one is well: {_names(names)}."
 
 
 def _groups(plans: Sequence[HostPlan]) -> Iterator[list[HostPlan]]:

@@ -3,15 +3,17 @@ the randomness of sealing, which is kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import msgspec
 from msgspec import Struct, structs
 
+from api.publish.rolls import Heard, Hold, as_published, holds, hosts_of, rolling, side_of
 from api.publish.sealer import SealedKey, Sealer
 from desired_state.catalogue import Catalogue, HostEntry, ServiceEntry
 from desired_state.cluster import expanded
 from desired_state.contract import KindMeta
-from desired_state.document import MAX_BYTES, Artifact, Mode, Origin, encode
+from desired_state.document import MAX_BYTES, Artifact, Mode, Origin, encode, ill_formed
 from desired_state.names import Digest, HostName, Kind, digest_of
 from desired_state.note import SigningKey, sign
 from desired_state.placement import on_host, services_by_host
@@ -53,6 +55,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     epoch: int
     origin: Origin
     sealer: Sealer
+    heard: Mapping[HostName, Heard] = {}
+    """Of the hosts of clusters that are rolled."""
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -89,38 +93,88 @@ class Issue(Struct, frozen=True, kw_only=True):
     """Hosts whose document cannot be made, and why. They keep the one that they have."""
     due_at: datetime
     """When there is something to publish again though nobody changes anything."""
+    held: Mapping[HostName, tuple[Hold, ...]] = {}
+    """What goes on as published until it is its turn."""
     unsealed: tuple[SealedKey, ...] = ()
     """What was sealed for documents that count no more."""
 
 
 def issue_documents(snapshot: Snapshot, terms: Terms, now: datetime) -> Issue:
     """Render every host; sign what differs from what is published, or has lost half of its validity."""
-    now = now.astimezone(UTC).replace(microsecond=0)
-    documents: list[Issued] = []
-    refused: dict[HostName, str] = {}
-    due_at = now + terms.validity / 2
+    work = _Work(snapshot, terms, now.astimezone(UTC).replace(microsecond=0))
     placed = services_by_host(expanded(snapshot.catalogue, terms.kinds))
+    in_clusters = hosts_of(rolling(snapshot.catalogue))
+    later: dict[HostName, Content] = {}
     for host in snapshot.catalogue.hosts:
-        entry, ends = with_mode(host, snapshot.modes.get(host.host), now)
-        before = snapshot.published.get(host.host)
-        try:
-            content = _render(snapshot, terms, entry, placed.get(host.host, ()))
-            if before is not None and _counts_still(before, content, snapshot.epoch, now):
-                due_at = min(due_at, before.due_at)
-            else:
-                documents.append(_sign(content, before, snapshot.epoch, terms, now))
-        except NotRenderable as error:
-            refused[host.host] = str(error)
-        due_at = min(due_at, ends or due_at)
+        content = work.render(host, placed.get(host.host, ()))
+        if content is not None and host.host in in_clusters:
+            later[host.host] = content
+        elif content is not None:
+            work.sign(content)
+    held = work.hold_back(later)
     declared = {host.host for host in snapshot.catalogue.hosts}
     return Issue(
-        documents=tuple(documents),
-        unchanged=len(declared) - len(documents) - len(refused),
+        documents=tuple(work.documents),
+        unchanged=len(declared) - len(work.documents) - len(work.refused),
         orphans=tuple(sorted(snapshot.published.keys() - declared)),
-        refused=refused,
-        due_at=due_at,
-        unsealed=tuple(snapshot.sealer.stale(declared - refused.keys())),
+        refused=work.refused,
+        due_at=work.due_at,
+        held=held,
+        unsealed=tuple(snapshot.sealer.stale(declared - work.refused.keys())),
     )
+
+
+class _Work:
+    """One publication in the making."""
+
+    def __init__(self, snapshot: Snapshot, terms: Terms, now: datetime) -> None:
+        self._snapshot = snapshot
+        self._terms = terms
+        self._now = now
+        self.documents: list[Issued] = []
+        self.refused: dict[HostName, str] = {}
+        self.due_at = now + terms.validity / 2
+
+    def render(self, host: HostEntry, services: Sequence[ServiceEntry]) -> Content | None:
+        """What that host shall be; None where that cannot be made, which is noted."""
+        entry, ends = with_mode(host, self._snapshot.modes.get(host.host), self._now)
+        self.due_at = min(self.due_at, ends or self.due_at)
+        try:
+            return _render(self._snapshot, self._terms, entry, services)
+        except NotRenderable as error:
+            self.refused[host.host] = str(error)
+            return None
+
+    def sign(self, content: Content, held: Sequence[Hold] = ()) -> None:
+        """The next document of a host, unless what is published counts still."""
+        before = self._snapshot.published.get(content.host)
+        if before is not None and _counts_still(before, content, self._snapshot.epoch, self._now):
+            self.due_at = min(self.due_at, before.due_at)
+            return
+        try:
+            _refuse_mixture(content, held)
+            self.documents.append(_sign(content, before, self._snapshot.epoch, self._terms, self._now))
+        except NotRenderable as error:
+            self.refused[content.host] = str(error)
+
+    def hold_back(self, contents: Mapping[HostName, Content]) -> dict[HostName, tuple[Hold, ...]]:
+        """Sign these, each with what is its turn, and say what is held back on which host."""
+        snapshot = self._snapshot
+        digests = {host: one.content_digest for host, one in snapshot.published.items() if host in contents}
+        changed = {host for host, content in contents.items() if content_digest(content) != digests.get(host)}
+        side = cache(lambda host: side_of(contents.get(host), snapshot.heard.get(host, Heard())))
+        held = holds(snapshot.catalogue, self._terms.kinds, changed, side)
+        for host, content in contents.items():
+            there = held.get(host, ())
+            self.sign(as_published(side(host), there) if there else content, there)
+        return held
+
+
+def _refuse_mixture(content: Content, held: Sequence[Hold]) -> None:
+    """What is new in a document and what goes on in it may not go together: then all of it waits."""
+    problem = ill_formed(content.services) if held else ""
+    if problem:
+        raise NotRenderable(f"{held[0].service} {held[0].reason}; the rest cannot come before it: {problem}")
 
 
 def _render(snapshot: Snapshot, terms: Terms, host: HostEntry, services: Sequence[ServiceEntry]) -> Content:

@@ -1,6 +1,8 @@
 """Questions about the audit log."""
 
-from msgspec import Struct
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,11 +42,11 @@ async def read_head(connection: AsyncConnection) -> Head:
     return Head(event_id=row.event_id, hash=row.hash)
 
 
-async def add(connection: AsyncConnection, row: EventRow) -> None:
-    """Append a line under the lock of the head."""
-    values = {name: getattr(row, name) for name in EventRow.__struct_fields__}
-    await connection.execute(insert(event).values(**values))
-    await connection.execute(update(event_head).where(event_head.c.id == 1).values(event_id=row.id, hash=row.hash))
+async def add(connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
+    """Append these lines, at least one, under the lock of the head."""
+    await connection.execute(insert(event), [structs.asdict(row) for row in rows])
+    newest = {"event_id": rows[-1].id, "hash": rows[-1].hash}
+    await connection.execute(update(event_head).where(event_head.c.id == 1).values(**newest))
 
 
 async def after(connection: AsyncConnection, event_id: int, *, limit: int) -> list[EventRow]:

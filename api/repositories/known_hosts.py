@@ -21,12 +21,13 @@ async def everything(connection: AsyncConnection) -> dict[HostName, Known]:
     """All hosts that have a document or reported. The documents are our own: their signatures are not checked."""
     said = await connection.execute(select(host_status.c.host, host_status.c.status, host_status.c.seen_us))
     found = {row.host: Known(status=_STATUS.decode(row.status), seen_at=moment(row.seen_us)) for row in said}
-    columns = (host_document.c.host, host_document.c.content_digest, host_document.c.note)
+    columns = (host_document.c.host, host_document.c.content_digest, host_document.c.digest, host_document.c.note)
     for row in await connection.execute(select(*columns)):
         found[row.host] = msgspec.structs.replace(
             found.get(row.host, Known()),
             document=_DOCUMENT.decode(parse_note(row.note).text),
             content_digest=row.content_digest,
+            digest=row.digest,
         )
     return found
 

@@ -22,6 +22,7 @@ from api.models import (
 from api.moments import micros, moment
 from api.publish.bundle import Bundle
 from api.publish.issue import HostMode, Issued, Published
+from api.publish.rolls import Hold
 from desired_state.catalogue import Catalogue, HostEntry, PackageEntry, ServiceEntry
 from desired_state.contract import BundleIndex
 from desired_state.document import Origin
@@ -97,6 +98,21 @@ async def published(connection: AsyncConnection) -> dict[HostName, Published]:
 async def last_publication(connection: AsyncConnection) -> Row[*tuple[Any, ...]] | None:
     """The newest publication."""
     return (await connection.execute(select(publication).order_by(publication.c.id.desc()).limit(1))).first()
+
+
+async def held(connection: AsyncConnection) -> dict[HostName, tuple[Hold, ...]]:
+    """What the newest publication held back, by host."""
+    question = select(publication.c.held).order_by(publication.c.id.desc()).limit(1)
+    return _held(await connection.scalar(question))
+
+
+def held_in(row: Row[*tuple[Any, ...]] | None) -> dict[HostName, tuple[Hold, ...]]:
+    """The same of a publication that was read."""
+    return _held(row.held if row is not None else None)
+
+
+def _held(body: bytes | None) -> dict[HostName, tuple[Hold, ...]]:
+    return msgspec.json.decode(body, type=dict[HostName, tuple[Hold, ...]]) if body else {}
 
 
 async def add_publication(connection: AsyncConnection, **values: Any) -> None:

@@ -31,6 +31,8 @@ ROLE = "release"
 SCRIPT = "agentctl.sh"
 SELF_CONTAINED = "linux-x86_64.tar.gz"
 """How the file's name of an archive ends that needs nothing on the host."""
+WHEELS = "-wheels.tar.gz"
+"""How that of the other one ends, which needs a Python there and runs on any machine."""
 _PART = re.compile(r"(\d+)|([A-Za-z]+)")
 
 

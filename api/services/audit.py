@@ -4,16 +4,27 @@ Appended, never changed; each line carries the hash of the one before, so that a
 `first_break`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
 import msgspec
+from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.moments import micros
 from api.repositories import events
 from api.repositories.events import EventRow
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """What is told in one line. `action` is `<noun>.<what happened>`, `subject` is `<noun>/<name>`. No secret belongs
+    into `detail`."""
+
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, str] = {}
 
 
 async def append(
@@ -25,25 +36,36 @@ async def append(
     subject: str,
     detail: Mapping[str, str] | None = None,
 ) -> int:
-    """Write one line, in the transaction of what it tells about; returns its number.
+    """Write one line, in the transaction of what it tells about; returns its number. See Line."""
+    line = Line(actor=actor, action=action, subject=subject, detail=detail or {})
+    return await append_all(connection, [line], now=now)
 
-    `action` is `<noun>.<what happened>`, `subject` is `<noun>/<name>`. No secret belongs into `detail`. Holds the log's
-    lock until the transaction ends, so it comes last in a unit of work.
+
+async def append_all(connection: AsyncConnection, lines: Sequence[Line], *, now: datetime) -> int:
+    """Write these lines, with as many statements as for one; returns the number of the newest line of the log.
+
+    Holds the log's lock until the transaction ends, so it comes last in a unit of work.
     """
     head = await events.lock_head(connection)
-    row = EventRow(
-        id=head.event_id + 1,
-        at_us=micros(now),
-        actor=actor[:200],
-        action=action[:64],
-        subject=subject[:250],
-        detail=msgspec.json.encode(dict(detail or {}), order="sorted"),
-        prev_hash=head.hash,
-        hash="",
-    )
-    row = msgspec.structs.replace(row, hash=line_hash(row))
-    await events.add(connection, row)
-    return row.id
+    number, hashed = head.event_id, head.hash
+    rows = []
+    for line in lines:
+        number += 1
+        row = EventRow(
+            id=number,
+            at_us=micros(now),
+            actor=line.actor[:200],
+            action=line.action[:64],
+            subject=line.subject[:250],
+            detail=msgspec.json.encode(dict(line.detail), order="sorted"),
+            prev_hash=hashed,
+            hash="",
+        )
+        hashed = line_hash(row)
+        rows.append(structs.replace(row, hash=hashed))
+    if rows:
+        await events.add(connection, rows)
+    return number
 
 
 def line_hash(row: EventRow) -> str:

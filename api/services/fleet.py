@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database import snapshot
 from api.moments import moment
+from api.publish.rolls import Hold
 from api.repositories import fleet as questions
+from api.repositories import publications
 from api.services.standing import (
     STALE_AFTER_POLLS,
     Facts,
@@ -60,6 +62,8 @@ class Line(Struct, frozen=True, kw_only=True):
     in_catalogue: bool = True
     fresh: bool = False
     """Whether the evidence is young enough; else health and sync are what they were, not what they are."""
+    held: tuple[Hold, ...] = ()
+    """Services of clusters whose change has not come to this host yet, as the publisher said last."""
 
 
 class Count(Struct, frozen=True, kw_only=True):
@@ -136,12 +140,20 @@ async def waiting_hosts(engine: AsyncEngine) -> tuple[str, ...]:
 async def read_lines(connection: AsyncConnection, now: datetime, polls: int = STALE_AFTER_POLLS) -> list[Line]:
     """Every host with its standing, worst first; sentences are short, because no report is read for them."""
     rows = await questions.all_hosts(connection)
+    held = await publications.held(connection)
     # 10,000 hosts are 0.15 s of computing: in a thread, so that polls of hosts need not wait for a person's page.
-    return await asyncio.to_thread(lambda: sorted((line_of(row, now, polls=polls) for row in rows), key=_key))
+    return await asyncio.to_thread(
+        lambda: sorted((line_of(row, now, polls=polls, held=held.get(row["host"], ())) for row in rows), key=_key)
+    )
 
 
 def line_of(
-    row: Mapping[str, Any], now: datetime, status: Status | None = None, *, polls: int = STALE_AFTER_POLLS
+    row: Mapping[str, Any],
+    now: datetime,
+    status: Status | None = None,
+    *,
+    polls: int = STALE_AFTER_POLLS,
+    held: tuple[Hold, ...] = (),
 ) -> Line:
     """One host from its narrow columns; with its status, the sentence tells what the host itself says."""
     entry = msgspec.json.decode(row["body"], type=HostEntry) if row["body"] is not None else None
@@ -153,6 +165,7 @@ def line_of(
         published=_published(row),
         said=_said(row, status),
         suspension=_suspension(row, now),
+        held="; ".join(f"{hold.service} {hold.reason}" for hold in held),
     )
     return Line(
         host=row["host"],
@@ -163,6 +176,7 @@ def line_of(
         address=entry.address if entry else "",
         in_catalogue=entry is not None,
         fresh=is_fresh(facts, now),
+        held=held,
     )
 
 

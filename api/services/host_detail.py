@@ -11,6 +11,7 @@ from api.database import snapshot
 from api.errors import NotFound
 from api.moments import moment
 from api.repositories import fleet as questions
+from api.repositories import publications
 from api.services.agents import KIND as AGENT
 from api.services.comparing import Compared, compare
 from api.services.fleet import UNREADABLE, Line, line_of, status_in
@@ -103,9 +104,10 @@ async def host_detail(
         notes = await questions.notes(connection, [host])
         runs = await questions.runs(connection, host, before=runs_before, limit=RUNS + 1)
         documents = await questions.documents(connection, host, limit=DOCUMENTS)
+        held = await publications.held(connection)
     status = status_in(bodies[host]) if host in bodies else None
     document = document_in(notes[host]) if host in notes else None
-    line = line_of(row, now, status, polls=polls)
+    line = line_of(row, now, status, polls=polls, held=held.get(host, ()))
     return HostDetail(
         line=line,
         freshness=freshness(line, now),

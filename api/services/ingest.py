@@ -9,7 +9,7 @@ says "still as I reported under that number": when we know another number, it pr
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -67,6 +67,8 @@ class Ingest:
         self._tally = tally or Tally()
         self._waiting: list[_Waiting] = []
         self._writers: set[asyncio.Task[None]] = set()
+        self.reported: Callable[[Collection[HostName]], None] = _nobody
+        """Told which hosts have reported, once that is durable. Nothing may depend on it: a timer looks as well."""
         # SQLite lets one write at a time; elsewhere a second prepares its rows while the first waits for the disk.
         self._max_writers = 1 if engine.dialect.name == "sqlite" else 2
 
@@ -138,10 +140,15 @@ class Ingest:
             else:
                 break
         self._tally.deliveries["stored"] += len(batch)
+        self.reported({one.host for one in batch})
         for one in batch:
             if not one.done.done():
                 accepted = tuple(report.id for report in one.delivery.reports)
                 one.done.set_result(Receipt(accepted=accepted, newest_seq=newest[one.host]))
+
+
+def _nobody(_: Collection[HostName]) -> None:
+    """Nobody waits."""
 
 
 def _refuse_other_hosts(host: HostName, delivery: Delivery) -> None:

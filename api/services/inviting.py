@@ -153,8 +153,9 @@ def _invitation(token: JoinToken, declared: bool, agent: InvitedAgent | None, wa
     command, carried = enrolling(text), ""
     if agent is not None:
         hexed = agent.agentctl_digest.removeprefix("sha256:")
-        command = pasted(text, backend_url=token.backend_url, agentctl_hex=hexed, way=way)
-        carried = by_hand(text, way=way)
+        wheels = agent.file.endswith(agents.WHEELS)
+        command = pasted(text, backend_url=token.backend_url, agentctl_hex=hexed, way=way, wheels=wheels)
+        carried = by_hand(text, way=way, wheels=wheels)
     return Invitation(
         host=token.host,
         join_token=text,

@@ -36,26 +36,34 @@ def way_problems(way: Way, backend_url: str) -> tuple[Problem, ...]:
     return tuple(problem for problem in found if problem is not None)
 
 
-def pasted(token: str, *, backend_url: str, agentctl_hex: str, way: Way) -> str:
-    """Fetch `agentctl.sh`, check it, install the agent, and join."""
+def pasted(token: str, *, backend_url: str, agentctl_hex: str, way: Way, wheels: bool = False) -> str:
+    """Fetch `agentctl.sh`, check it, install the agent, and join.
+
+    `wheels`: the archive is the one of wheels; a host without a Python for it says so before it fetches anything.
+    """
     url = quote(f"{way.mirror.rstrip('/') or f'{backend_url}/v1/agent'}/sha256/{agentctl_hex}")
     curl = f"curl -gfsSL --connect-timeout 20 --retry 3{_option(' --cacert', way.ca_file)}"
-    wget = f"wget -nv -T 20{_option(' --ca-certificate', way.ca_file)}"
+    options = _options(way, with_mirror=True, wheels=wheels)
+    wget = f"wget -nv -T 20 -t 4{_option(' --ca-certificate', way.ca_file)}"
     lines = (
         """(umask 077; d=$(mktemp -d) && trap 'rm -rf -- "$d"' EXIT && cat >"$d/token" &&""",
         # One of them alone: what it says of its failure is the reason, and not that the other one is missing.
         f""" if command -v curl >/dev/null; then {curl} -o "$d/agentctl.sh" {url}""",
         f""" else {wget} -O "$d/agentctl.sh" {url}; fi &&""",
         f""" printf '%s  %s\\n' {agentctl_hex} "$d/agentctl.sh" | sha256sum --check --quiet - &&""",
-        f""" bash "$d/agentctl.sh" install --token-file "$d/token"{_options(way, with_mirror=True)}) <<'{_END}'""",
+        f""" bash "$d/agentctl.sh" install --token-file "$d/token"{options}) <<'{_END}'""",
     )
     return "\n".join([*lines, token, _END])
 
 
-def by_hand(token: str, *, way: Way) -> str:
+def by_hand(token: str, *, way: Way, wheels: bool = False) -> str:
     """The same in a folder to which somebody carried `agentctl.sh` and the archive."""
     return "\n".join(
-        [f"""bash agentctl.sh install --from "$PWD"{_options(way, with_mirror=False)} <<'{_END}'""", token, _END]
+        [
+            f"""bash agentctl.sh install --from "$PWD"{_options(way, with_mirror=False, wheels=wheels)} <<'{_END}'""",
+            token,
+            _END,
+        ]
     )
 
 
@@ -64,9 +72,10 @@ def enrolling(token: str) -> str:
     return "\n".join([f"towline-puller enroll <<'{_END}'", token, _END])
 
 
-def _options(way: Way, *, with_mirror: bool) -> str:
+def _options(way: Way, *, with_mirror: bool, wheels: bool) -> str:
     mirror = _option(" --from", way.mirror.rstrip("/")) if with_mirror else ""
-    return f"{mirror}{_option(' --ca-file', way.ca_file)}{_option(' --prefix', way.prefix)}"
+    method = _option(" --method", "wheels" if wheels else "")
+    return f"{mirror}{_option(' --ca-file', way.ca_file)}{_option(' --prefix', way.prefix)}{method}"
 
 
 def _option(name: str, value: str) -> str:

@@ -24,6 +24,7 @@ def make_publisher(settings: Settings, key: SigningKey, shipped: Scripts, now: C
         artifact_bases=settings.publish.artifact_bases or (f"{settings.server.url}/v1/artifacts",),
         validity=timedelta(days=settings.publish.validity_days),
         targets=targets(settings),
+        polls=settings.hosts.stale_after_polls,
         vault=Vault(settings.keys_folder),
         now=now,
     )

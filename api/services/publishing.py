@@ -17,12 +17,15 @@ from api.database import snapshot, transaction
 from api.moments import micros, moment
 from api.publish.bundle import BadScript, Bundle, Scripts, make_bundle, merge_scripts
 from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_documents
+from api.publish.rolls import hosts_of, rolling
 from api.publish.sealer import Encrypted, Sealer
 from api.publish.target import Target
-from api.repositories import catalogue, deliveries, publications, secrets
+from api.repositories import catalogue, deliveries, publications, rolls, secrets
 from api.repositories import trust as notes
 from api.services.delivering import Delivered, deliver
 from api.services.lease import PUBLISHER, Lease, hold
+from api.services.rolls import Held, stamp_of, tell_of_rolls, waiting_hosts
+from api.services.standing import STALE_AFTER_POLLS
 from api.services.trust import trust_of
 from api.vault import Vault
 from desired_state.document import Origin
@@ -46,6 +49,8 @@ class Publisher(Struct, frozen=True, kw_only=True):
     vault: Vault | None = None
     """None: secrets cannot be decrypted, and hosts that use new ones keep the document that they have."""
     lease_s: float = 15.0
+    polls: int = STALE_AFTER_POLLS
+    """A host that missed so many has said nothing lately: its cluster waits."""
     now: Callable[[], datetime] = partial(datetime.now, UTC)
 
 
@@ -59,6 +64,8 @@ class Publication(Struct, frozen=True, kw_only=True):
     """Hosts that left the catalogue; what is published for them stays."""
     refused: dict[HostName, str] = {}
     """Hosts for which no document could be made, and why."""
+    held: Held = {}
+    """Services that go on as published until it is their turn in their cluster, by host. Nothing is wrong with that."""
     deliveries: tuple[Delivered, ...] = ()
     waiting_for: str = ""
     """Why nothing can be published yet; empty otherwise."""
@@ -109,6 +116,9 @@ class _Look(Struct, frozen=True, kw_only=True):
     epoch: int = 0
     bundle: Bundle | None = None
     inputs: str = ""
+    """Without what reports say of those that something waits for."""
+    held: Held = {}
+    """What the last publication held."""
 
 
 async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
@@ -132,9 +142,20 @@ async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
     secret_stamp = await secrets.stamp(connection)
     inputs = _inputs(publisher, bundle, change_id, epoch, (*stamp, *secret_stamp))
     last = await publications.last_publication(connection)
-    same = last is not None and last.inputs == inputs and publisher.now() < moment(last.due_us)
-    settled = _as_before(last.orphans, last.refused) if last is not None and same else None
-    return _Look(settled=settled, change_id=change_id, origin=origin, epoch=epoch, bundle=bundle, inputs=inputs)
+    held = publications.held_in(last)
+    waiting = waiting_hosts(held)
+    heard = await rolls.heard(connection, waiting, now=publisher.now(), polls=publisher.polls, bodies=False)
+    said = stamp_of(waiting, heard)
+    same = last is not None and last.inputs == inputs_digest((inputs, said)) and publisher.now() < moment(last.due_us)
+    return _Look(
+        settled=_as_before(last.orphans, last.refused, held) if last is not None and same else None,
+        change_id=change_id,
+        origin=origin,
+        epoch=epoch,
+        bundle=bundle,
+        inputs=inputs,
+        held=held,
+    )
 
 
 async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Publication:
@@ -143,13 +164,16 @@ async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Pub
         look = await _look(connection, publisher)
         if look.settled or look.origin is None or look.bundle is None:
             return look.settled or Publication()
+        whole = await publications.catalogue(connection)
+        in_clusters = hosts_of(rolling(whole))
         declared = Snapshot(
-            catalogue=await publications.catalogue(connection),
+            catalogue=whole,
             modes=await publications.modes(connection),
             published=await publications.published(connection),
             epoch=look.epoch,
             origin=look.origin,
             sealer=await _sealer(connection, publisher.vault),
+            heard=await rolls.heard(connection, in_clusters, now=now, polls=publisher.polls),
         )
     terms = Terms(
         kinds=look.bundle.kinds,
@@ -161,12 +185,13 @@ async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Pub
     issue = await asyncio.to_thread(issue_documents, declared, terms, now)
     async with transaction(engine, deadline_s=_DEADLINE_S) as connection:
         await lease.lock(connection)
-        await _store(connection, publisher, look, issue, declared.sealer)
+        await _store(connection, publisher, look, issue, declared)
     return Publication(
         documents=len(issue.documents),
         unchanged=issue.unchanged,
         orphans=issue.orphans,
         refused=dict(issue.refused),
+        held=dict(issue.held),
     )
 
 
@@ -186,27 +211,31 @@ async def _sealer(connection: AsyncConnection, vault: Vault | None) -> Sealer:
     )
 
 
-async def _store(connection: AsyncConnection, publisher: Publisher, look: _Look, issue: Issue, sealer: Sealer) -> None:
+async def _store(
+    connection: AsyncConnection, publisher: Publisher, look: _Look, issue: Issue, declared: Snapshot
+) -> None:
     at_us = micros(publisher.now())
     if look.bundle is not None:
         await publications.store_bundle(connection, look.bundle, at_us)
     if issue.documents:
         await publications.store_documents(connection, issue.documents, look.change_id)
         await publications.tell(connection, at_us, "publication", [""])
-    await secrets.keep_sealed(connection, sorted(sealer.made.items()))
+    await secrets.keep_sealed(connection, sorted(declared.sealer.made.items()))
     await secrets.drop_sealed(connection, issue.unsealed)
     await secrets.forget_old(connection)
     await publications.add_publication(
         connection,
         at_us=at_us,
         change_id=look.change_id,
-        inputs=look.inputs,
+        inputs=inputs_digest((look.inputs, stamp_of(waiting_hosts(issue.held), declared.heard))),
         documents=len(issue.documents),
         due_us=micros(issue.due_at),
         orphans=msgspec.json.encode(issue.orphans),
         refused=msgspec.json.encode(dict(issue.refused)),
+        held=msgspec.json.encode(dict(issue.held)) if issue.held else None,
         holder=publisher.holder,
     )
+    await tell_of_rolls(connection, look.held, issue, now=publisher.now())
 
 
 def _inputs(publisher: Publisher, bundle: Bundle, change_id: int, epoch: int, stamp: tuple[int, ...]) -> str:
@@ -223,8 +252,9 @@ def _inputs(publisher: Publisher, bundle: Bundle, change_id: int, epoch: int, st
     )
 
 
-def _as_before(orphans: bytes, refused: bytes) -> Publication:
+def _as_before(orphans: bytes, refused: bytes, held: Held) -> Publication:
     return Publication(
         orphans=msgspec.json.decode(orphans, type=tuple[str, ...]),
         refused=msgspec.json.decode(refused, type=dict[str, str]),
+        held=held,
     )

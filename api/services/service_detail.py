@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database import snapshot
 from api.errors import NotFound
-from api.repositories import declared
+from api.repositories import declared, publications
 from api.repositories import fleet as questions
 from api.services.comparing import Compared, compare_one
 from api.services.fleet import line_of, status_in
@@ -36,6 +36,8 @@ class OnHost(Struct, frozen=True, kw_only=True):
     compared: Compared
     looked_at: Timestamp | None
     """When the host looked last. A heartbeat says that a look found what was reported before."""
+    held: str = ""
+    """What a change of this service waits for before it comes to this host; empty where nothing is held back."""
 
 
 class ServiceDetail(Struct, frozen=True, kw_only=True):
@@ -84,16 +86,29 @@ async def _on_hosts(
     connection: AsyncConnection, name: str, hosts: list[str], now: datetime, polls: int
 ) -> tuple[OnHost, ...]:
     rows = await questions.named_hosts(connection, hosts)
+    held = await publications.held(connection)
     notes, bodies = await questions.notes(connection, hosts), await questions.statuses(connection, hosts)
     lines = []
     for row in rows:
         host = row["host"]
         status = status_in(bodies[host]) if host in bodies else None
         document = document_in(notes[host]) if host in notes else None
-        line, compared = line_of(row, now, status, polls=polls), compare_one(name, document, status)
+        line, compared = (
+            line_of(row, now, status, polls=polls, held=held.get(host, ())),
+            compare_one(name, document, status),
+        )
         looks = [compared.seen_at, line.facts.said.seen_at if line.facts.said else None]
         looked = max((look for look in looks if look is not None), default=None)
-        lines.append(OnHost(host=host, standing=line.standing, fresh=line.fresh, compared=compared, looked_at=looked))
+        lines.append(
+            OnHost(
+                host=host,
+                standing=line.standing,
+                fresh=line.fresh,
+                compared=compared,
+                looked_at=looked,
+                held=next((hold.reason for hold in line.held if hold.service == name), ""),
+            )
+        )
     return tuple(lines)
 
 

@@ -84,6 +84,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     published: Published | None = None
     said: Said | None = None
     suspension: Suspension | None = None
+    held: str = ""
+    """What of its document goes on as published though something else is declared, and what that waits for."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -161,6 +163,8 @@ def _by_evidence(facts: Facts, said: Said) -> Standing:
         return Standing(word=Word.UNHEALTHY, sentence=said.message or f"Its health is {said.health}.")
     if said.ready != "True" or said.sync != "synced":
         return Standing(word=Word.UNKNOWN, sentence=said.message or spaced(said.ready_reason) or "It does not say.")
+    if facts.held:
+        return Standing(word=Word.CONVERGING, sentence=facts.held)
     return Standing(word=Word.CONVERGED, sentence=f"Revision {said.applied_revision} applied and verified.")
 
 

@@ -2,6 +2,7 @@
 
 The first publisher's key in a note is the one that signs; those after it are still believed. A rotation puts a new
 one first. `withdraw` leaves the others out and raises the epoch: what they signed, and will sign, counts no more.
+A new root key comes with a new publisher's key: hosts look for the next note when they meet what that one signed.
 """
 
 import secrets
@@ -75,8 +76,11 @@ async def rotate(
     now: datetime,
     withdraw: bool = False,
     root_key: Path | None = None,
+    new_root: bool = False,
 ) -> Trusted:
     """A new publisher's key, and the next trust note, which names it first. Cut off anywhere, it can be called again.
+
+    `new_root`: a new root key as well, in the folder; the former signs for the last time.
 
     Raises Misconfigured where the root key is neither in the folder nor in the file `root_key`, Invalid for a root key
     that hosts do not know, Conflict when another rotates at the same moment.
@@ -87,12 +91,17 @@ async def rotate(
         if root is None:
             raise Misconfigured(f"the root key is not in {folder}, and nothing else signs trust: give it by --root-key")
         new = SigningKey.generate(before.keys.publisher.name, secrets.token_bytes(32))
-        row, following = _next(before.trust, new, root, withdraw=withdraw, now=now)
+        roots = (SigningKey.generate(root.name, secrets.token_bytes(32)), root) if new_root else (root,)
+        row, following = _next(before.trust, new, roots, withdraw=withdraw, now=now)
         key_files.stage_publisher(folder, new)
+        if new_root:
+            key_files.stage_root(folder, roots[0])
         try:
             async with transaction(engine) as connection:
                 await notes.add(connection, row)
                 detail = {"publisher": following.keys[0], "epoch": str(row.epoch), "withdrawn": str(withdraw).lower()}
+                if new_root:
+                    detail["root"] = following.root_keys[0]
                 subject = f"trust/{row.version}"
                 await audit.append(
                     connection, now=now, actor=by.actor, action="trust.rotated", subject=subject, detail=detail
@@ -102,17 +111,21 @@ async def rotate(
         return await current(engine, folder)
 
 
-def _next(before: Trust, new: SigningKey, root: SigningKey, *, withdraw: bool, now: datetime) -> tuple[TrustRow, Trust]:
+def _next(
+    before: Trust, new: SigningKey, roots: tuple[SigningKey, ...], *, withdraw: bool, now: datetime
+) -> tuple[TrustRow, Trust]:
+    """The next note. Of two roots the first is believed from now on, and the second hands over to it."""
     following = structs.replace(
         before,
         version=before.version + 1,
         epoch=before.epoch + (1 if withdraw else 0),
         keys=(str(new.verifier),) if withdraw else (str(new.verifier), *before.keys),
+        root_keys=before.root_keys if len(roots) == 1 else (str(roots[0].verifier),),
         issued_at=now.astimezone(UTC).replace(microsecond=0),
     )
     if len(following.keys) > MAX_KEYS:
         raise Invalid(f"{MAX_KEYS} keys are trusted already; withdraw the old ones: towline trust rotate --withdraw")
-    note = sign_trust(following, (root,))
+    note = sign_trust(following, roots)
     try:
         accept_trust(before, None, note)  # as every host will
     except TrustRefused as error:
@@ -130,6 +143,7 @@ def _next(before: Trust, new: SigningKey, root: SigningKey, *, withdraw: bool, n
 def _settled(folder: Path, row: TrustRow | None) -> Keys | None:
     if row is not None:
         key_files.settle_publisher(folder, trust_of(row).keys[0])
+        key_files.settle_root(folder, trust_of(row).root_keys)
     return key_files.read_keys(folder)
 
 

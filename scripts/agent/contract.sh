@@ -12,7 +12,7 @@ trial_timeout | duration | 5m | 20s..1d | none | So long a new release has to co
 '
 # shellcheck disable=SC2034
 PACKAGES='
-release | required | archive of the agent: towline-agent-VERSION-linux-x86_64.tar.gz, or the one with wheels
+release | required | archive of the agent: towline-agent-VERSION-linux-x86_64.tar.gz, or the one with wheels | release* bin/towline-puller
 '
 VERBS='
 meta 10  check_status 15  install 300  configure 60  start 120  restart 90  stop 10  uninstall 10  purge 10

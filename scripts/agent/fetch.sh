@@ -74,7 +74,7 @@ space_for_part() {
 # download -> part: until it is whole. What broke off is gone on with; a server that cannot do that begins anew.
 download() {
   local -i before now most=0 pause=1 without=0
-  local code said='' first='' CA_FILE=${OPTIONS['ca-file']-}
+  local code said='' first='' CA_FILE=${OPTIONS['ca-file']-$OWN_CA}
   while :; do
     before=$(part_bytes) code=0
     [[ $size == 0 || $before -lt $size ]] || { unlink "$part" && before=0; } # it is not the archive: that was looked at

@@ -15,6 +15,7 @@ hand_install() {
   else
     known_host
   fi
+  own_authorities
   judge
   take_lock "$LOCK_WAIT_S" 'Another agentctl.sh works on this prefix; waiting for it' ||
     fail "$FAILED" "another agentctl.sh has been at work for $((LOCK_WAIT_S / 60)) minutes$(holder_of_lock)"
@@ -35,6 +36,8 @@ hand_install() {
 
 # known_host: without a token, what is enrolled here already is put right from what is here.
 known_host() {
+  ! is_half_enrolled ||
+    fail "$BAD_ARGUMENTS" 'an enrolment was begun here and not finished: give its join token again, or another one and --force'
   if ! is_enrolled || ! release_of current; then
     fail "$BAD_ARGUMENTS" 'there is no join token on standard input: towline host invite NAME prints one'
   fi
@@ -43,6 +46,8 @@ known_host() {
   setting host && WHO[host]=$REPLY
   setting backend_url && WHO[backend_url]=${REPLY%/}
 }
+
+own_authorities() { if setting ca_file && [[ -r $REPLY ]]; then OWN_CA=$REPLY; fi; }
 
 host_name() { setting host && printf '%s' "$REPLY"; }
 
@@ -78,18 +83,42 @@ enrol() {
   local -a options=(--token-file - --metrics-dir "$prefix/metrics" ${ENROL_OPTIONS[@]+"${ENROL_OPTIONS[@]}"})
   if ! enrols; then
     note "This host is enrolled already, as $(host_name)"
+    adjust_settings
     return
   fi
-  [[ -z ${OPTIONS[force]-} ]] || { options+=(--force) RESTART=1 && puller_stop; }
-  if [[ -n ${OPTIONS['ca-file']-} ]]; then
-    put "$prefix/etc/ca.pem" 0644 <"${OPTIONS['ca-file']}"
-    options+=(--ca-file "$prefix/etc/ca.pem")
+  [[ -z ${OPTIONS[force]-} ]] || options+=(--force)
+  if [[ -n ${OPTIONS[force]-} ]] || goes_on_enrolling; then
+    RESTART=1
+    puller_stop || : # no unit is there yet; an agent that works still is told by `enroll`
   fi
+  keep_authorities && options+=(--ca-file "$prefix/etc/ca.pem")
   note "Making this host known to the backend as ${WHO[host]}"
   "$agent/releases/$id/bin/towline-puller" --prefix "$prefix" enroll "${options[@]}" < <(printf '%s\n' "$TOKEN") >&2 7>&- ||
     fail "$FAILED" 'the backend did not take this host; see above. With a used token: invite the host again. Nothing runs; what was downloaded is kept'
   TOKEN=''
 }
+
+# keep_authorities: a copy of what --ca-file names, for the puller; false where nobody named one.
+keep_authorities() {
+  [[ -n ${OPTIONS['ca-file']-} ]] || return 1
+  put "$prefix/etc/ca.pem" 0644 <"${OPTIONS['ca-file']}"
+}
+
+# adjust_settings: what this call says of CAs and of where documents come from, on a host that is enrolled. The agent is
+# restarted where that changed something.
+adjust_settings() {
+  local -a options=(${ENROL_OPTIONS[@]+"${ENROL_OPTIONS[@]}"})
+  CHANGED=0
+  ! keep_authorities || options+=(--ca-file "$prefix/etc/ca.pem")
+  ((${#options[@]})) || return 0
+  digest_of_file "$prefix/etc/puller.toml" && local -r before=$REPLY
+  "$agent/releases/$id/bin/towline-puller" --prefix "$prefix" adjust "${options[@]}" >&2 7>&- ||
+    fail "$FAILED" 'its settings could not be changed; see above'
+  digest_of_file "$prefix/etc/puller.toml"
+  [[ $CHANGED == 0 && $REPLY == "$before" ]] || RESTART=1
+}
+
+digest_of_file() { REPLY=$(sha256sum <"$1") && REPLY=${REPLY%% *}; } # digest_of_file FILE -> REPLY
 
 # first_or_same: nothing ran before, or the same release does: put right what keeps it, and let it run. What runs already
 # as it should is not disturbed.

@@ -18,6 +18,7 @@ judge() {
   judge_identity
   judge_runner
   judge_proxies
+  judge_authorities
   judge_backend
   judge_git
   problems_end 'nothing was changed. Put right what stands above and run the same command again'
@@ -128,6 +129,11 @@ judge_method() {
   case ${OPTIONS[method]-}:$machine in
     self-contained:x86_64 | :x86_64) return 0 ;;
     self-contained:*) problem "this machine is $machine; the self-contained archive is for x86_64 (--method wheels)" && return 0 ;;
+    wheels:*) ;;
+    *) # the archive of wheels has a command that says so: this one is for x86_64. Nothing of it is fetched
+      [[ -z ${WHO[agent_digest]-} ]] || release_with "${WHO[agent_digest]}" ||
+        problem "this machine is $machine, and the archive that the join token names is for x86_64: on the backend, give the host's service of kind agent the archive of wheels, and invite the host again"
+      ;;
   esac
   find_python || problem "$machine needs --method wheels, and for that Python 3.11 or newer with venv (Debian, Ubuntu: apt-get install python3-venv; RHEL family: dnf install python3.11)"
 }
@@ -195,15 +201,26 @@ judge_backend() {
   ((REPLY > 0)) || ! enrols || problem "the join token expired at ${WHO[expires_at]}: invite the host again"
 }
 
-enrols() { [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled; }
+enrols() { [[ -n ${OPTIONS[force]-} ]] || ! is_enrolled || goes_on_enrolling; }
 needs_backend() { # not where nothing has to be asked for
   ! enrols || return 0
+  ! names_other_authorities || return 0 # with which nobody could talk to it, perhaps
   if [[ -n ${WHO[agent_digest]-} ]]; then
     release_with "${WHO[agent_digest]}" || return 0
   else
     release_of current || return 0
   fi
   return 1
+}
+
+names_other_authorities() { [[ -n ${OPTIONS['ca-file']-} ]] && ! cmp -s "${OPTIONS['ca-file']}" "$prefix/etc/ca.pem"; }
+
+judge_authorities() {
+  local -r file=${OPTIONS['ca-file']-}
+  local text
+  [[ -n $file ]] || return 0
+  text=$(head -c 1048576 -- "$file" 2>/dev/null | tr -d '\0') || text=''
+  [[ $text == *-----BEGIN*CERTIFICATE-----* ]] || problem "--ca-file $file: no file with certificates in PEM that can be read"
 }
 
 # judge_git: when documents are to come from git.

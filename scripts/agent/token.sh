@@ -39,6 +39,7 @@ read_token() {
   [[ $json =~ ^\{(\"[a-z_]+\":(\"[^\"\\]*\"|[0-9]+),)*\"[a-z_]+\":(\"[^\"\\]*\"|[0-9]+)\}$ ]] ||
     fail "$BAD_ARGUMENTS" "the join token is cut off or changed: $again"
   WHO=()
+  token_field id '"([A-Za-z0-9_-]{8,64})"'
   token_field host '"([a-z0-9][a-z0-9.-]{0,252})"'
   token_field backend_url '"(https?://[^" ]{1,2000})"'
   token_field trust_digest '"(sha256:[0-9a-f]{64})"'
@@ -82,8 +83,21 @@ token_left() {
 # is_enrolled [HOST BACKEND_URL]: an enrolment was finished below this prefix (of that host, with that backend).
 is_enrolled() {
   [[ -e $prefix/etc/puller.toml && -e $prefix/state/trust.note && -e $prefix/state/keys/identity ]] || return 1
+  ! is_half_enrolled || return 1
   (($#)) || return 0
   setting host && [[ $REPLY == "$1" ]] && setting backend_url && [[ ${REPLY%/} == "$2" ]]
+}
+
+# is_half_enrolled: `enroll --force` was cut off while it replaced one identity by another: what is here is of both. The
+# mark of the former goes first, that of the new one comes last.
+is_half_enrolled() { [[ -e $prefix/state/keys.pending/token && ! -e $prefix/state/keys/token ]]; }
+
+# goes_on_enrolling: the token is the one whose enrolment was begun here and not finished; the same token finishes it.
+goes_on_enrolling() {
+  local begun=''
+  [[ -n ${WHO[id]-} && -r $prefix/state/keys.pending/token ]] || return 1
+  read -r begun <"$prefix/state/keys.pending/token" || :
+  [[ $begun == "${WHO[id]}" ]]
 }
 
 # setting NAME -> REPLY: a text of the settings file, as enroll writes it.

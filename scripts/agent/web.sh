@@ -7,7 +7,7 @@ readonly WEB_CONNECT_S=15 WEB_SILENT_S=30
 # web_command TOOL OPTION... -> COMMAND: curl or wget, without the settings of whoever calls. CA_FILE, if set, is trusted
 # instead of the system's certificates: whoever asks tries one and then the other.
 declare -a COMMAND=()
-CA_FILE=''
+CA_FILE='' OWN_CA='' # OWN_CA: what the settings of this host name, where this call names none
 web_command() {
   case $1 in
     curl) COMMAND=(curl -q -sSL --proto '=http,https' --max-redirs 5 --connect-timeout "$WEB_CONNECT_S" ${CA_FILE:+--cacert "$CA_FILE"}) ;;
@@ -21,7 +21,7 @@ has() { command -v -- "$1" >/dev/null; }
 declare -i STATUS=0
 DATE=''
 ask_web() {
-  local said line code=0 CA_FILE=${OPTIONS['ca-file']-}
+  local said line code=0 CA_FILE=${OPTIONS['ca-file']-$OWN_CA}
   STATUS=0 DATE=''
   said=$(web_headers "$@" 2>&1) || code=$?
   if [[ -n $CA_FILE ]] && is_about_certificates "$said"; then # one that the system's vouch for will do

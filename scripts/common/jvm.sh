@@ -79,3 +79,15 @@ split_words() {
   fi
   for index in "${!WORDS[@]}"; do [[ -n ${WORDS[index]} ]] || unset "WORDS[$index]"; done
 }
+
+# last_cause: for the reason of a failed start, where the end of the output is the places of an exception: its last cause, or else
+# the last lines. To standard output, as last_words.
+last_cause() {
+  local words
+  words=$(dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 400 | tr -c '[:print:]\n' ' ') || :
+  if [[ $words =~ .*Caused\ by:\ ([^$'\n']*) ]]; then
+    printf '%s' "${BASH_REMATCH[1]:0:400}"
+  else
+    tail -n 4 <<<"$words" | tr '\n' ' ' | tail -c 400
+  fi
+}

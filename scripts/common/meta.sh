@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # meta.sh: the answer to `meta`, made from the kind's tables. Needs nothing of the host.
 #
-# PACKAGES has a line per role:  role | required or optional | help
+# PACKAGES has a line per role:  role | required or optional | help | what the archive must hold, if that can be said: paths
+# below its top folder with blanks between; of those with commas between, one is enough; * stands for any text
 # VERBS has the verbs that the kind implements, each with its time limit in seconds.
 # METRICS, where the kind serves pages of metrics, has pairs:  parameter of the port, path
 # CLUSTER, where services of the kind form clusters, has a line per parameter that membership fills in:
@@ -46,16 +47,31 @@ json_parameter() { # json_parameter NAME -> REPLY
 }
 
 json_packages() { # -> REPLY
-  local line role need help all=''
+  local line role need help holds all=''
   while IFS= read -r line; do
     [[ -n $line ]] || continue
     trim "${line%%|*}" && role=$REPLY line=${line#*|}
     trim "${line%%|*}" && need=$REPLY
-    trim "${line#*|}" && help=$REPLY
+    line=${line#*|}
+    trim "${line%%|*}" && help=$REPLY
+    holds=''
+    [[ $line != *'|'* ]] || json_holds "${line#*|}"
     json_text "$help"
-    all+=", {\"role\": \"$role\", \"required\": $([[ $need == required ]] && echo true || echo false), \"help\": $REPLY}"
+    all+=", {\"role\": \"$role\", \"required\": $([[ $need == required ]] && echo true || echo false), \"help\": $REPLY$holds}"
   done <<<"$PACKAGES"
   REPLY="[${all#, }]"
+}
+
+json_holds() { # json_holds TEXT: sets holds of json_packages
+  local group
+  local -a needs words
+  read -ra needs <<<"$1"
+  for group in "${needs[@]+"${needs[@]}"}"; do
+    IFS=, read -ra words <<<"$group"
+    json_list "${words[@]}"
+    holds+=", $REPLY"
+  done
+  [[ -z $holds ]] || holds=", \"holds\": [${holds#, }]"
 }
 
 json_metrics() { # -> REPLY

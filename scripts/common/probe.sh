@@ -34,18 +34,37 @@ http_get() {
   [[ $status =~ ^HTTP/1\.[01]\ ([1-5][0-9][0-9]) ]] && HTTP_STATUS=${BASH_REMATCH[1]}
 }
 
-# http_body HOST PORT PATH -> REPLY: the same, and the first bytes of the answer's body. By a program, because bash
-# reads a socket byte by byte.
+# http_body HOST PORT PATH [HEADER] -> REPLY: the same, and the first bytes of the answer's body. By a program, because
+# bash reads a socket byte by byte.
 http_body() {
+  http_answer "$1" "$2" "GET $3 HTTP/1.0"$'\r\n'"${4:+$4$'\r\n'}"$'\r\n'
+}
+
+# http_form HOST PORT PATH FORM -> REPLY: the form is sent as a browser would; what it holds is in no argument.
+http_form() {
+  http_answer "$1" "$2" "POST $3 HTTP/1.0"$'\r\n'"Content-Type: application/x-www-form-urlencoded"$'\r\n'"Content-Length: ${#4}"$'\r\n\r\n'"$4"
+}
+
+http_answer() { # http_answer HOST PORT REQUEST -> REPLY: after the request's first line come the usual headers
   local answer
   HTTP_STATUS='' REPLY=''
   connect "$1" "$2" || return 1
-  printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\nUser-Agent: towline\r\nConnection: close\r\n\r\n' "$3" "$1" "$2" >&"$LINE" || :
+  printf '%s\r\nHost: %s:%s\r\nUser-Agent: towline\r\nConnection: close\r\n%s' "${3%%$'\r\n'*}" "$1" "$2" "${3#*$'\r\n'}" >&"$LINE" || :
   { answer=$(exec timeout "$PROBE_TIMEOUT_S" head -c 65536 <&"$LINE") || :; } 2>/dev/null # bash says when it drops a NUL
   hang_up
   [[ $answer =~ ^HTTP/1\.[01]\ ([1-5][0-9][0-9]) ]] || return 1
   HTTP_STATUS=${BASH_REMATCH[1]}
   REPLY=${answer#*$'\r\n\r\n'}
+}
+
+form_text() { # form_text TEXT -> REPLY: as a value in a form, byte by byte
+  local byte all=''
+  local -i index
+  for ((index = 0; index < ${#1}; index++)); do
+    byte=${1:index:1}
+    if [[ $byte == [A-Za-z0-9._-] ]]; then all+=$byte; else printf -v byte '%%%02X' "'$byte" && all+=$byte; fi
+  done
+  REPLY=$all
 }
 
 # http_healthy HOST PORT PATH: an answer below 400; otherwise says why in REASON.

@@ -107,7 +107,8 @@ listening_sockets() {
     while [[ $text == *$'\n'* ]]; do
       # shellcheck disable=SC2206 # a line of the kernel's, split at blanks
       fields=(${text%%$'\n'*}) text=${text#*$'\n'}
-      [[ ${fields[0]} != sl ]] || continue
+      # A line may be cut: the table changes while it is read.
+      [[ ${#fields[@]} -ge 10 && "${fields[0]}${fields[1]}" =~ ^[0-9]+:[0-9A-F]+:[0-9A-F]{4}$ ]] || continue
       [[ ${fields[3]} == 0A ]] || return 0
       port_of[${fields[9]}]=$((16#${fields[1]##*:}))
     done

@@ -44,6 +44,18 @@ def _control_files() -> list[Path]:
     return [CONTROL, *sorted((SCRIPTS / "agent").glob("*.sh"))]
 
 
+CRONTAB = """#!/bin/sh
+own="${0%/*}/crontab.text"
+[ ! -e "$own.locked" ] || { echo "not allowed" >&2; exit 1; }
+case $1 in
+  -l) [ -e "$own" ] || { echo "no crontab for somebody" >&2; exit 1; }; exec cat "$own" ;;
+  -r) exec rm "$own" ;;
+  -) exec cat >"$own" ;;
+esac
+"""
+"""A crontab that is a file beside it."""
+OTHERS = "# m h dom mon dow\nMAILTO=\"\"\n0 4 * * *\t/usr/bin/backup --all 'x  y' \\% \n\n\n@reboot  true\n\n"
+"""Lines that are not ours."""
 CUT = r"""
 set -T
 cuts=0
@@ -180,6 +192,17 @@ def scratch(mode: str = "none") -> Iterator[Prefix]:
     finally:
         end_processes(folder)
         shutil.rmtree(folder)
+
+
+@contextmanager
+def kept_by_cron() -> Iterator[Prefix]:
+    """The same in mode cron, with a crontab of its own."""
+    with scratch("cron") as made:
+        program = made.folder / "crontab"
+        program.write_text(CRONTAB)
+        program.chmod(0o755)
+        made.environment["PATH"] = f"{made.folder}:/usr/bin:/bin"
+        yield made
 
 
 def end_processes(folder: Path) -> None:

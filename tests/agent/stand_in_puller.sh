@@ -44,8 +44,14 @@ enroll() {
   [[ $json =~ \"backend_url\":\"([^\"]*)\" ]] && printf 'backend_url = "%s"\n' "${BASH_REMATCH[1]}" >>"$prefix/etc/puller.toml"
 }
 
+adjust() {
+  echo "${*:4}" >>"$prefix/adjusted"
+  [[ $* != *--git-url* ]] || printf '[source]\nurl = "%s"\n' "${*##*--git-url }" >>"$prefix/etc/puller.toml"
+}
+
 case $command in
   run | alive | enroll) "$command" ;;
+  adjust) adjust "$@" ;;
   plan) echo '1 step: start of web' && exit 2 ;;
   once) echo 'Ready: converged' ;;
   withdraw) echo "${*:3}" >>"$WITHDRAWN" && echo '1 service goes: web' ;;

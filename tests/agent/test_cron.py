@@ -7,27 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.agent.prefix import Prefix, scratch
-
-CRONTAB = """#!/bin/sh
-own="${0%/*}/crontab.text"
-[ ! -e "$own.locked" ] || { echo "not allowed" >&2; exit 1; }
-case $1 in
-  -l) [ -e "$own" ] || { echo "no crontab for somebody" >&2; exit 1; }; exec cat "$own" ;;
-  -r) exec rm "$own" ;;
-  -) exec cat >"$own" ;;
-esac
-"""
-OTHERS = "# m h dom mon dow\nMAILTO=\"\"\n0 4 * * *\t/usr/bin/backup --all 'x  y' \\% \n\n\n@reboot  true\n\n"
+from tests.agent.prefix import OTHERS, Prefix, kept_by_cron
 
 
 @pytest.fixture
 def prefix() -> Iterator[Prefix]:
-    with scratch("cron") as made:
-        program = made.folder / "crontab"
-        program.write_text(CRONTAB)
-        program.chmod(0o755)
-        made.environment["PATH"] = f"{made.folder}:/usr/bin:/bin"
+    with kept_by_cron() as made:
         yield made
 
 

@@ -251,6 +251,55 @@ def test_private_authority_is_kept(host: Host) -> None:
     assert f"--ca-file {host.prefix}/etc/ca.pem" in (host.prefix / "enrolment").read_text()
 
 
+def test_other_authorities_on_an_enrolled_host(host: Host) -> None:
+    """A private CA was changed for another: given to the same command it is kept, and the agent restarted, once."""
+    old, new = Authority(host.folder / "old"), Authority(host.folder / "new")
+    with serving(host.shop.answer, old.server_tls()) as server:
+        host.shop.url = server.url
+        line = host.offer("1.0")
+        assert 0 == host.install(line, "--ca-file", str(old.ca_file)).code
+        told = host.install(line, "--ca-file", str(new.ca_file))
+        assert (5, ["1.0"]) == (told.code, host.starts()), told.err  # that backend is not vouched for by it
+        assert old.ca_file.read_bytes() == (host.prefix / "etc/ca.pem").read_bytes()
+        both = host.folder / "both.pem"
+        both.write_bytes(old.ca_file.read_bytes() + new.ca_file.read_bytes())
+        for given in (line, ""):
+            assert 0 == (told := host.install(given, "--ca-file", str(both))).code, told.err
+        assert both.read_bytes() == (host.prefix / "etc/ca.pem").read_bytes()
+    assert ["1.0", "1.0"] == host.starts()
+    assert {f"--ca-file {host.prefix}/etc/ca.pem"} == {*(host.prefix / "adjusted").read_text().splitlines()}
+
+
+def test_authorities_of_this_host_are_used_again(host: Host) -> None:
+    """Another version is fetched over TLS without saying --ca-file again."""
+    ours = Authority(host.folder / "ca")
+    with serving(host.shop.answer, ours.server_tls()) as server:
+        host.shop.url = server.url
+        assert 0 == host.install(host.offer("1.0"), "--ca-file", str(ours.ca_file)).code
+        settings = host.prefix / "etc/puller.toml"
+        settings.write_text(f'{settings.read_text()}ca_file = "{host.prefix}/etc/ca.pem"\n')
+        told = host.install(host.offer("2.0"))
+    assert (0, "2.0") == (told.code, host.runs()), told.err
+
+
+def test_another_source_on_an_enrolled_host(host: Host) -> None:
+    """Options of git are put into the settings, and the agent is restarted with them."""
+    repository = host.folder / "repository"
+    repository.mkdir()
+    line = host.offer("1.0")
+    assert 0 == host.install(line).code
+    told = host.install(line, "--git-url", str(repository))
+    assert (0, ["1.0", "1.0"]) == (told.code, host.starts()), told.err
+    assert f"--git-url {repository}\n" == (host.prefix / "adjusted").read_text()
+
+
+def test_authorities_that_are_none(host: Host) -> None:
+    """A file without certificates is a problem like any other, told before anything is done."""
+    (host.folder / "none.pem").write_text("hello\n")
+    line = host.offer("1.0")
+    refused(host, host.install(line, "--ca-file", str(host.folder / "none.pem")), 5, "no file with certificates in PEM")
+
+
 def test_used_token(host: Host) -> None:
     """The backend refuses it: nothing runs, and the archive need not be fetched again for the next one."""
     told = host.install(host.offer("1.0", "refused"))
@@ -277,6 +326,24 @@ def test_expired_token_of_a_host_that_is_enrolled(host: Host) -> None:
     assert 0 == host.install(host.offer("1.0")).code
     late = host.invite(archive(host.folder, "1.0"), expires_in=timedelta(minutes=-5))
     assert 0 == host.install(late).code
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_forced_enrolment_that_was_cut_off_is_finished_by_the_same_command(host: Host, begun: bool) -> None:
+    """Also without --force, and while the agent of the former identity runs again: self_healing started it."""
+    assert 0 == host.install(host.offer("1.0"), "--force").code
+    keys, half = host.prefix / "state/keys", host.prefix / "state/keys.pending"
+    half.mkdir()
+    (half / "token").write_text("token-0002\n")
+    (keys / "token").write_text("token-0001\n")
+    if begun:
+        (keys / "token").unlink()
+        said = host.install("")
+        assert (2, True) == (said.code, "begun here and not finished" in said.err), said.err
+    (host.prefix / "enrolment").unlink()
+    told = host.install(host.invite(archive(host.folder, "1.0"), id="token-0002"))
+    assert (0, True) == (told.code, (host.prefix / "enrolment").exists()), told.err
+    assert (["1.0", "1.0"], "1.0") == (host.starts(), host.runs())
 
 
 HALF: dict[str, Callable[[Path], object]] = {

@@ -93,6 +93,32 @@ def test_everything_at_once(tmp_path: Path, backend: HttpServer) -> None:
     assert "dnf install" in told.err
 
 
+def another_machine(folder: Path) -> dict[str, str]:
+    """An environment in which this machine is one of ARM's."""
+    path = path_without(folder, "uname")
+    (Path(path) / "uname").write_text("#!/bin/sh\ncase $1 in -m) echo aarch64;; *) echo 6.1.0;; esac\n")
+    (Path(path) / "uname").chmod(0o755)
+    return {"PATH": path}
+
+
+def test_an_archive_for_another_machine(tmp_path: Path, backend: HttpServer) -> None:
+    """It is refused before it is fetched, also where a Python would do for the one of wheels; what to do is said."""
+    line, python = token(backend.url, **NEEDED), "cron_can_keep() { :; }; find_python() { REPLY=python3; };"
+    told = judge(tmp_path, line, stub=python, more=another_machine(tmp_path))
+    assert (5, 1) == (told.code, len(problems(told))), told.err
+    assert "this machine is aarch64, and the archive that the join token names is for x86_64" in told.err
+    assert "the archive of wheels, and invite the host again" in told.err
+
+
+@pytest.mark.parametrize("python", [True, False])
+def test_the_archive_of_wheels_on_another_machine(tmp_path: Path, backend: HttpServer, python: bool) -> None:
+    """The invitation to that one says --method wheels; the host needs a Python for it."""
+    stub = f"cron_can_keep() {{ :; }}; find_python() {{ REPLY=python3; {'true' if python else 'false'}; }};"
+    before = "OPTIONS[method]=wheels;"
+    told = judge(tmp_path, token(backend.url, **NEEDED), before=before, stub=stub, more=another_machine(tmp_path))
+    assert (0 if python else 5, not python) == (told.code, "aarch64 needs" in told.err), told.err
+
+
 def test_expired_token(tmp_path: Path, backend: HttpServer) -> None:
     """It says since when, and what to do."""
     told = judge(tmp_path, token(backend.url, expires_in=timedelta(hours=-1), **NEEDED))

@@ -9,18 +9,13 @@ from pathlib import Path
 import pytest
 
 from puller.kinds.traces import tree
-from tests.agent.prefix import CONTROL, Prefix, archive, digest_of, lives, scratch
-from tests.agent.test_cron import CRONTAB, OTHERS
+from tests.agent.prefix import CONTROL, OTHERS, Prefix, archive, digest_of, kept_by_cron, lives, scratch
 from tests.scripts.calling import eventually
 
 
 @pytest.fixture
 def prefix() -> Iterator[Prefix]:
-    with scratch("cron") as made:
-        program = made.folder / "crontab"
-        program.write_text(CRONTAB)
-        program.chmod(0o755)
-        made.environment["PATH"] = f"{made.folder}:/usr/bin:/bin"
+    with kept_by_cron() as made:
         yield made
 
 

@@ -129,6 +129,32 @@ def test_half_an_enrolment_is_none(tmp_path: Path) -> None:
     assert "no\n" == call(tmp_path, "is_enrolled || echo no").out
 
 
+def pending(folder: Path, token_id: str, *, begun: bool) -> None:
+    """`enroll --force` was cut off: while it waited for its answer, or while it replaced the former identity."""
+    state = folder / "prefix/state"
+    (state / "keys.pending").mkdir()
+    (state / "keys.pending/token").write_text(f"{token_id}\n")
+    if not begun:
+        (state / "keys/token").write_text("token-0000\n")
+
+
+def test_an_enrolment_that_was_cut_off_while_it_replaced_another_is_none(tmp_path: Path) -> None:
+    """What is here is of two identities: whoever looks must not take it for the former one."""
+    enrolled(tmp_path)
+    pending(tmp_path, "token-0001", begun=True)
+    assert "no\n" == call(tmp_path, "is_enrolled || echo no").out
+
+
+@pytest.mark.parametrize(("token_id", "goes_on"), [("token-0001", True), ("token-0002", False)])
+def test_the_token_of_a_cut_off_enrolment_goes_on_with_it(tmp_path: Path, token_id: str, goes_on: bool) -> None:
+    """The former identity is whole: it is enrolled, and only the token that was begun with enrols it again."""
+    enrolled(tmp_path)
+    pending(tmp_path, token_id, begun=False)
+    code = "take_token; read_token; is_enrolled && echo enrolled; ! enrols || echo enrols"
+    expected = "enrolled\nenrols\n" if goes_on else "enrolled\n"
+    assert expected == call(tmp_path, code, stdin=token().encode()).out
+
+
 def test_token_that_a_person_pastes_is_not_shown(tmp_path: Path) -> None:
     """At a terminal it is asked for, and does not appear on it."""
     call(tmp_path, SHOW)  # writes the driver

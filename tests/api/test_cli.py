@@ -53,7 +53,8 @@ def test_the_command_to_paste_is_printed_alone(environment: Path, monkeypatch: p
     monkeypatch.setattr(api.backend, "read_scripts", lambda _folder: WITH_AGENT)
     archive = environment / package().file
     archive.write_bytes(ARCHIVE)
-    assert _towline("package", "add", str(archive), "--name", "towline-agent", "--version", "0.4.0").exit_code == 0
+    named = ("--name", "towline-agent", "--version", "0.4.0")
+    assert _towline("package", "add", str(archive), *named, "--unchecked").exit_code == 0
     done = _towline("host", "invite", "alpha", "--prefix", "/srv/it's", "--mirror", "https://mirror.example/t/")
     assert done.stdout.startswith("(umask 077; ")
     assert "--from https://mirror.example/t --prefix '/srv/it'\"'\"'s') <<'TOWLINE'\ntowline-join-1." in done.stdout

@@ -145,6 +145,21 @@ def test_the_command_installs_and_joins(tmp_path: Path, small_house: House) -> N
     assert f"http://127.0.0.1:8470/v1/agent/sha256/{HEX}" == shell.words("curl")[-1]
 
 
+def test_the_command_says_that_the_archive_is_one_of_wheels(tmp_path: Path, house: House) -> None:
+    """So that a host is judged for it, and one of another machine than x86_64 refuses the other archive unfetched."""
+    with_agentctl(house)
+    declared(house, package("0.4.0", file="towline-agent-0.4.0-wheels.tar.gz"))
+    house.ask("PUT", "/v1/catalogue/hosts/alpha", {"host": "alpha", "labels": {"role": "web"}})
+    service = {"service": "agent", "kind": "agent", "version": "0.4.0", "placement": {"labels": {"role": "web"}}}
+    service["packages"] = {"release": "towline-agent-0.4.0"}
+    assert house.ask("PUT", "/v1/catalogue/services/agent", service).status == 201
+    answer = invited(house)[1]
+    shell = Shell(tmp_path)
+    assert 0 == shell.paste(answer["command"]).returncode
+    assert ["--method", "wheels"] == told(shell.told)[0][-2:]
+    assert '--from "$PWD" --method wheels <<' in answer["command_by_hand"]
+
+
 def test_the_command_leaves_nothing_behind(tmp_path: Path) -> None:
     """The token's file is for its owner alone, and gone afterwards, also when the script fails."""
     shell = Shell(tmp_path, served=b'ls -l "$4" >"$TOLD/mode"; exit 6')

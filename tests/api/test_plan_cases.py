@@ -46,6 +46,20 @@ KINDS = msgspec.convert(
             "ports": ["port"],
             "verbs": VERBS,
         },
+        "quorum": {
+            "schema": "towline.meta/1",
+            "kind": "quorum",
+            "parameters": [
+                {"name": "port", "type": "port", "default": "2181"},
+                {"name": "peers", "type": "string"},
+                {"name": "leader", "type": "peer"},
+            ],
+            "cluster": [
+                {"parameter": "peers", "from": "members", "form": "{id}@{address}:{port}"},
+                {"parameter": "leader", "from": "primary", "form": "{address}:{port}"},
+            ],
+            "verbs": VERBS,
+        },
         "app": {
             "schema": "towline.meta/1",
             "kind": "app",
@@ -89,7 +103,15 @@ def status_of(document: Document, host: Host) -> Status:
         )
         state = host.seen.get(service.name, "running")
         seen = Observation(service=service.name, state=state, seen_at=NOW, version=service.version, config=CONFIG)
-        services.append(ServiceStatus(name=service.name, kind=service.kind, recorded=recorded, observation=seen))
+        services.append(
+            ServiceStatus(
+                name=service.name,
+                kind=service.kind,
+                health="healthy" if state == "running" else "unhealthy",
+                recorded=recorded,
+                observation=seen,
+            )
+        )
     return Status(
         host=document.host,
         sync="synced",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 from sqlalchemy import select
 
 from api import key_files
@@ -15,7 +16,7 @@ from api.backend import open_backend, open_engine
 from api.cli import main
 from api.database import snapshot
 from api.errors import Conflict, Invalid, Misconfigured
-from api.key_files import NEXT, PUBLISHER, ROOT
+from api.key_files import NEXT, NEXT_ROOT, PUBLISHER, ROOT
 from api.models import host_document, publication
 from api.principal import COMMAND
 from api.services import trust
@@ -24,7 +25,7 @@ from api.settings import Settings
 from desired_state.document import decode
 from desired_state.names import digest_of
 from desired_state.note import NoteRefused, SigningKey, VerifierKey, open_note, parse_note
-from desired_state.trust import Trust, accept_trust
+from desired_state.trust import Trust, TrustRefused, accept_trust, sign_trust
 from tests.api.house import START, House, settings_for
 
 
@@ -119,6 +120,77 @@ def test_another_root_key_signs_nothing(settings: Settings, tmp_path: Path) -> N
     )
 
 
+def test_hosts_follow_to_another_root_key(settings: Settings) -> None:
+    """Both sign the note between; the new one alone signs those after it, and lies in the folder for its owner only."""
+    former = key_files.read_signing_key(settings.keys_folder / ROOT)
+    made = rotated(settings, new_root=True)
+    held = believed(settings, 2)
+    root = made.keys.root
+    assert root is not None
+    assert (2, (str(root.verifier),)) == (held.version, held.root_keys)
+    assert former.verifier != root.verifier
+    assert 0o600 == (settings.keys_folder / ROOT).stat().st_mode & 0o777
+    rotated(settings)
+    assert (3, held.root_keys) == (believed(settings, 3).version, believed(settings, 3).root_keys)
+
+
+def test_the_former_root_key_signs_nothing_any_more(settings: Settings, tmp_path: Path) -> None:
+    """Whoever stole it cannot make a note that follows: hosts refuse it, and so do we."""
+    stolen = shutil.copy2(settings.keys_folder / ROOT, tmp_path / "stolen.key")
+    made = rotated(settings, new_root=True, withdraw=True)
+    with pytest.raises(Invalid, match="hosts would refuse"):
+        rotated(settings, root_key=Path(stolen))
+    held = believed(settings, 2)
+    theirs = structs.replace(held, version=3)
+    with pytest.raises(TrustRefused, match="of the version before"):
+        accept_trust(held, None, sign_trust(theirs, [key_files.read_signing_key(Path(stolen))]))
+    assert (2, 2) == (made.trust.version, made.trust.epoch)
+
+
+def test_another_root_key_from_the_one_in_the_safe(settings: Settings, tmp_path: Path) -> None:
+    """The safe's hands over; the new one lies in the folder, and the safe's stays where it was."""
+    safe = Path(shutil.move(settings.keys_folder / ROOT, tmp_path / "safe.key"))
+    made = rotated(settings, root_key=safe, new_root=True)
+    assert made.keys.root is not None
+    assert (made.trust.root_keys, True) == ((str(made.keys.root.verifier),), safe.exists())
+
+
+def test_another_root_key_that_was_cut_off(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the note is stored the staged key takes its place in whichever process looks next; before, it is nothing."""
+    former = (settings.keys_folder / ROOT).read_text()
+
+    async def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trust.notes, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rotated(settings, new_root=True)
+    assert (former, True) == ((settings.keys_folder / ROOT).read_text(), (settings.keys_folder / NEXT_ROOT).exists())
+    assert former == within_root(settings)
+    calls: list[int] = []
+
+    def killed_later(_folder: Path, _verifiers: object) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(key_files, "settle_root", killed_later)
+        with pytest.raises(KeyboardInterrupt):
+            rotated(settings, new_root=True)
+    assert former == (settings.keys_folder / ROOT).read_text()
+    found = within(settings, lambda engine: trust.current(engine, settings.keys_folder))
+    assert found.trust.root_keys == (str(found.keys.root.verifier),)
+    assert former != (settings.keys_folder / ROOT).read_text()
+
+
+def within_root(settings: Settings) -> str:
+    """The root key's file, after somebody looked."""
+    within(settings, lambda engine: trust.current(engine, settings.keys_folder))
+    return (settings.keys_folder / ROOT).read_text()
+
+
 def test_cut_off_after_the_note_was_stored(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The staged key takes its place the next time that anybody looks."""
 
@@ -195,6 +267,7 @@ def test_the_command_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert old == towline("trust", "show").split()[1:]
     assert towline("trust", "rotate", "--withdraw").startswith("trust version 3, epoch 2, ")
     assert 1 == len(towline("trust", "show").split())
+    assert towline("trust", "rotate", "--new-root").startswith("trust version 4, epoch 2, ")
 
 
 class Running:

@@ -188,3 +188,16 @@ def test_lengths_in_words(seconds: int, text: str) -> None:
 def test_reasons_are_told_in_words() -> None:
     """A CamelCase reason becomes words."""
     assert spaced("SignatureUntrusted") == "Signature untrusted"
+
+
+def test_a_host_that_waits_for_its_cluster_is_not_converged() -> None:
+    """All that is published is applied, and not all that is declared is published."""
+    digest = DIGESTS[0]
+    well = Said(
+        seen_at=NOW, sync="synced", health="healthy", mode="enforce", ready="True", epoch=1,
+        accepted_revision=1, applied_revision=1, digest=digest,
+    )  # fmt: skip
+    facts = Facts(host="a", published=Published(epoch=1, revision=1, digest=digest), said=well)
+    held = replace(facts, held="queue waits for b")
+    assert (Word.CONVERGED, Word.CONVERGING) == (standing(facts, NOW).word, standing(held, NOW).word)
+    assert "queue waits for b" == standing(held, NOW).sentence

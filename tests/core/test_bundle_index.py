@@ -41,7 +41,7 @@ def test_what_this_version_writes_it_reads() -> None:
     [
         {"colour": "blue"},
         {"parameters": [{"name": "port", "type": "port", "default": "1", "unit": "pages"}]},
-        {"packages": [{"role": "server", "signed": True}]},
+        {"packages": [{"role": "server", "signed": True, "holds": []}]},
         {"metrics": [{"port": "port", "path": "/metrics", "scheme": "https"}]},
         {"cluster": [{"parameter": "port", "from": "members", "form": "{host}", "separator": ";"}]},
         {"cluster": [*META["cluster"], {"parameter": "port", "from": "rack"}]},

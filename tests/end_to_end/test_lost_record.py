@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tests.end_to_end import databases
 from tests.end_to_end.demo.machine import Machine
-from tests.end_to_end.demo.wire import free_ports, redis_ask
+from tests.end_to_end.demo.wire import redis_ask
 from tests.end_to_end.world import World
+from tests.servers.process import free_ports
 
 
 def lose(machine: Machine) -> None:

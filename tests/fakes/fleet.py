@@ -123,7 +123,7 @@ class PaperFleet:
             services=tuple(
                 _wanted(entry, host)
                 for _, entry in sorted(self.services.items())
-                if selects(entry.placement, self.hosts[host])
+                if selects(entry.placed, self.hosts[host])
             ),
         )
         note = sign(encode(made), [KEY])

@@ -8,7 +8,9 @@ from tests.middleware.debian import (
     prometheus_archive,
 )
 from tests.middleware.kafka import kafka_archive
+from tests.middleware.mongodb import mongodb_archive
 from tests.middleware.mysql import mariadb_archive, mysql_archive
+from tests.middleware.nacos import nacos_archive
 from tests.middleware.packages import (
     java_app_archive,
     java_runtime_archive,
@@ -17,6 +19,9 @@ from tests.middleware.packages import (
     site_archive,
     valkey_archive,
 )
+from tests.middleware.sentinel import sentinel_jar
+from tests.middleware.skywalking import skywalking_agent_archive, skywalking_archive, stand_in_skywalking
+from tests.middleware.stand_in import stand_in_java_archive, stand_in_nacos_archive, stand_in_sentinel_archive
 from tests.middleware.stand_in_zookeeper import stand_in_for_zookeeper
 from tests.middleware.zookeeper import zookeeper_archive
 
@@ -29,13 +34,22 @@ __all__ = [
     "java_runtime_archive",
     "kafka_archive",
     "mariadb_archive",
+    "mongodb_archive",
     "mysql_archive",
+    "nacos_archive",
     "nginx_archive",
     "node_exporter_archive",
     "prometheus_archive",
     "redis_archive",
+    "sentinel_jar",
     "site_archive",
+    "skywalking_agent_archive",
+    "skywalking_archive",
     "stand_in_for_zookeeper",
+    "stand_in_java_archive",
+    "stand_in_nacos_archive",
+    "stand_in_sentinel_archive",
+    "stand_in_skywalking",
     "valkey_archive",
     "zookeeper_archive",
 ]

@@ -28,8 +28,9 @@ def main() -> int:
     _tell(failed, [kind for kind in kinds if kind not in lived])
     page = PAGE.read_text() if PAGE.exists() else ""
     if not options.check:
-        PAGE.write_text(page_with(page, written))
-        print(f"written: {PAGE.name}: {', '.join(sorted(written))}")
+        good = {kind: section for kind, section in written.items() if kind not in failed}
+        PAGE.write_text(page_with(page, good))
+        print(f"written: {PAGE.name}: {', '.join(sorted(good))}")
         return 1 if failed else 0
     other = [kind for kind, section in written.items() if sections(page).get(kind) != section]
     for kind in other:

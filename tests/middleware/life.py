@@ -31,6 +31,7 @@ STAGES = {
     "stop": "stopped",
     "uninstall": "uninstalled",
     "purge": "purged",
+    "cluster": "several as a cluster",
 }
 NOT_HAD = "-"
 
@@ -206,6 +207,14 @@ class Life:
         self._service.do("purge")
         expect(not list((self._service.prefix / "services").iterdir()), "something of it is left")
         return "done"
+
+    def cluster(self) -> str:
+        """Several of them that know each other, one of them lost and back."""
+        if self._real.cluster is None:
+            return NOT_HAD
+        folder = self._service.folder / "cluster"
+        folder.mkdir()
+        return self._real.cluster(self._software, folder)
 
     def _become(self, software: Software) -> None:
         self._service.do("stop")

@@ -14,17 +14,21 @@ class NoMaven(Unavailable):
 
 DOWNLOAD_TIMEOUT_S = 600
 _GOAL = "dependency:copy-dependencies"
+_BOM = "<type>pom</type><scope>import</scope>"
 
 
-def jars_of(coordinates: tuple[str, ...], cache: Path | None = None) -> dict[str, bytes]:
-    """These artifacts (group:artifact:version) and all that they need at run time, by file name."""
+def jars_of(coordinates: tuple[str, ...], cache: Path | None = None, *, versions: str = "") -> dict[str, bytes]:
+    """These artifacts (group:artifact:version) and all that they need at run time, by file name.
+
+    `versions` is an artifact that names the versions that fit each other (a BOM): without it Maven takes the nearest.
+    """
     repository = (cache or cache_folder()) / "maven"
     repository.mkdir(parents=True, exist_ok=True)
     if shutil.which("mvn") is None:
         raise NoMaven(f"{coordinates[0]}: there is no mvn on this machine (Debian's package maven)")
     with tempfile.TemporaryDirectory(dir=repository.parent) as scratch:
         project = Path(scratch) / "pom.xml"
-        project.write_text(_project(coordinates))
+        project.write_text(_project(coordinates, versions))
         command = ["mvn", "-q", "-B", "-ntp", "-f", str(project), f"-Dmaven.repo.local={repository}", _GOAL]
         done = subprocess.run(
             [*command, "-DincludeScope=runtime", f"-DoutputDirectory={scratch}/jars"],
@@ -39,16 +43,20 @@ def jars_of(coordinates: tuple[str, ...], cache: Path | None = None) -> dict[str
         return {path.name: path.read_bytes() for path in (Path(scratch) / "jars").glob("*.jar")}
 
 
-def _project(coordinates: tuple[str, ...]) -> str:
-    wanted = ""
-    for one in coordinates:
-        group, artifact, version = one.split(":")
-        wanted += (
-            f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
-            f"<version>{version}</version></dependency>"
-        )
+def _project(coordinates: tuple[str, ...], versions: str) -> str:
+    managed = f"<dependencyManagement><dependencies>{_dependency(versions, _BOM)}</dependencies></dependencyManagement>"
+    wanted = "".join(_dependency(one) for one in coordinates)
     return (
         '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
         "<groupId>towline</groupId><artifactId>wanted</artifactId><version>1</version><packaging>pom</packaging>"
-        f"<dependencies>{wanted}</dependencies></project>"
+        f"{managed if versions else ''}<dependencies>{wanted}</dependencies></project>"
+    )
+
+
+def _dependency(coordinate: str, more: str = "") -> str:
+    group, _, rest = coordinate.partition(":")
+    artifact, _, version = rest.partition(":")
+    return (
+        f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
+        f"<version>{version}</version>{more}</dependency>"
     )

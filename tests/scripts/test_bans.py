@@ -43,8 +43,58 @@ def test_each_ban_can_find_something(ban: str) -> None:
         "bash -c x",
         "> /tmp/x",
         "tail -f x",
+        "[[ -v names[$key] ]]",
+        "echo ${x@U}",
     )
     assert [ban] == list({fault.what: 0 for example in examples for fault in banned(example) if fault.what == ban})
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        "${name@U}",
+        "${names[@]@K}",
+        "${names[0]@k}",
+        "x=${ date; }",
+        "x=${| REPLY=1; }",
+        "wait -n -p done_pid",
+        "wait -np done_pid",
+        "local -I x",
+        "local -r -I x",
+        "now=$EPOCHSECONDS",
+        "((EPOCHREALTIME))",
+        "echo $SRANDOM $BASH_ARGV0 $BASH_MONOSECONDS",
+        "shopt -s globskipdots",
+        "shopt -u patsub_replacement",
+        "[[ -v names[@] ]]",
+        "printf '%Q' x",
+        "read -E x",
+        "compgen -V x",
+    ],
+)
+def test_syntax_newer_than_bash_4_4_is_found(newer: str) -> None:
+    """Each thing that came later."""
+    assert ["syntax that bash 4.4 has not"] == [fault.what for fault in banned(newer)]
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "${name@Q} ${names[@]@Q} ${name@a}",
+        "mapfile -d '' -t names",
+        "local -n name=$1",
+        "unset 'names[-1]'",
+        "wait -n",
+        "${names[@]+there} ${#names[@]} ${!names[@]}",
+        "[[ -v name ]]",
+        "declare -i I=1",
+        "${name:-1} $'\\u0041' local -",
+        "read -rt 1 -u 3 line",
+    ],
+)
+def test_what_bash_4_4_has_is_fine(old: str) -> None:
+    """Everything else."""
+    assert () == banned(old)
 
 
 def test_a_comment_may_name_what_is_banned() -> None:

@@ -85,6 +85,7 @@ def test_worked_entries_are_configured_as_they_stand(kind: str, folder: Path) ->
                 version=other.version if other else case.version,
                 packages=(other or case).packages(),
                 parameters={name: _as_text(value) for name, value in parameters.items()},
+                secrets={name: case.secrets.get(name, "a secret") for name in entry.get("secrets", {})},
                 prefix=folder / f"prefix-{member}",
             )
             case.prepare(service)

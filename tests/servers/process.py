@@ -18,19 +18,25 @@ _GIVEN: set[int] = set()
 _PORTS = Random(f"{os.getpid()}-{time.time_ns()}")
 
 
-def free_port() -> int:
+def free_port(*beside: int) -> int:
     """A TCP port on loopback that nothing listens on now, and that this process never gave before.
 
     Never one of the range from which the kernel takes the ports of outgoing connections (32768 and up): such a port is
-    taken again at any moment by whoever connects somewhere.
+    taken again at any moment by whoever connects somewhere. `beside` are the distances of more ports that must be free.
     """
     while True:
-        port = _PORTS.randrange(10_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("", port))
-            if port not in _GIVEN:
-                _GIVEN.add(port)
-                return port
+        port = _PORTS.randrange(11_000, 31_000)
+        wanted = {port, *(port + distance for distance in beside)}
+        if _GIVEN.isdisjoint(wanted) and all(_is_free(one) for one in wanted):
+            _GIVEN.update(wanted)
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("", port))
+        return True
+    return False
 
 
 def free_ports(count: int) -> list[int]:

@@ -14,6 +14,11 @@ from tests.vm.rootfs import SUITES
 from tests.vm.site import Site
 
 MEASURED = "measured"
+LONGEST_FIRST = (
+    *("test_kills", "test_installing", "test_partitions", "test_kinds", "test_new_agents", "test_attacks"),
+    *("test_fresh_vms", "test_disks", "test_networks", "test_harness"),
+)
+"""The files that take longest, so that no worker is left with one of them at the end; the others come after."""
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +79,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the slow ones out unless somebody chose by a mark."""
+    """Leaves the slow ones out unless somebody chose by a mark. Tests of one file keep their order."""
+    items.sort(key=lambda item: _place(item.path.stem))
     if not config.getoption("markexpr"):
         slow = [item for item in items if item.get_closest_marker("slow")]
         items[:] = [item for item in items if item not in slow]
         config.hook.pytest_deselected(items=slow)
+
+
+def _place(file: str) -> int:
+    return LONGEST_FIRST.index(file) if file in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

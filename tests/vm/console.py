@@ -9,8 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-PATIENCE_S = 60.0
-"""Far more than a boot or a shutdown takes."""
+from tests.vm.waiting import PATIENCE_S
 
 
 class WentWrong(AssertionError):
@@ -45,7 +44,11 @@ class Console:
         raise NotImplementedError
 
     def run(
-        self, *command: str, text: str | bytes = "", accept: tuple[int, ...] | None = (0,), timeout_s: float = 120
+        self,
+        *command: str,
+        text: str | bytes = "",
+        accept: tuple[int, ...] | None = (0,),
+        timeout_s: float = PATIENCE_S,
     ) -> Done:
         """Runs a command as root, with a clean environment; its end must be one of `accept` (None: any).
 
@@ -73,7 +76,9 @@ class Console:
             raise WentWrong(f"{self.name}: {' '.join(command)[:200]} ended with {status}:\n{done.all[-4000:]}")
         return done
 
-    def sh(self, script: str, *arguments: str, accept: tuple[int, ...] | None = (0,), timeout_s: float = 120) -> Done:
+    def sh(
+        self, script: str, *arguments: str, accept: tuple[int, ...] | None = (0,), timeout_s: float = PATIENCE_S
+    ) -> Done:
         """Runs a few lines of bash."""
         return self.run("bash", "-c", script, "bash", *arguments, accept=accept, timeout_s=timeout_s)
 

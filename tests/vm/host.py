@@ -7,10 +7,11 @@ from tests.vm.console import Done
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.site import Site
+from tests.vm.waiting import PATIENCE_S
 
 PREFIX = "/opt/towline"
 UNIT = "towline-puller.service"
-INSTALL_LIMIT_S = 240
+INSTALL_LIMIT_S = 600
 
 _PIDS = r"""
 cd "$1/services" 2>/dev/null || exit 0
@@ -49,7 +50,7 @@ class Host:
         return self.machine.start(*_shell(None), text=pasted or self.invited())
 
     def ctl(
-        self, *arguments: str, accept: tuple[int, ...] | None = (0,), text: str = "", timeout_s: float = 240
+        self, *arguments: str, accept: tuple[int, ...] | None = (0,), text: str = "", timeout_s: float = INSTALL_LIMIT_S
     ) -> Done:
         """`agentctl.sh` of the release that runs."""
         script = f"{self.prefix}/agent/current/ctl/agentctl.sh"
@@ -61,7 +62,9 @@ class Host:
         """`agentctl.sh` at a terminal, where somebody types this text when asked."""
         script = f"{self.prefix}/agent/current/ctl/agentctl.sh"
         line = " ".join(("bash", script, *arguments, "--prefix", self.prefix))
-        return self.machine.run("script", "-qefc", line, "/dev/null", text=text, accept=accept, timeout_s=240)
+        return self.machine.run(
+            "script", "-qefc", line, "/dev/null", text=text, accept=accept, timeout_s=INSTALL_LIMIT_S
+        )
 
     def puller(self, *arguments: str, accept: tuple[int, ...] | None = (0,)) -> Done:
         """`towline-puller` of the release that runs."""
@@ -102,7 +105,7 @@ class Host:
         """Declares this host, and these services."""
         self.site.declare({self.name: more}, **services)
 
-    def until_converged(self, *, limit_s: float = 120) -> None:
+    def until_converged(self, *, limit_s: float = PATIENCE_S) -> None:
         """Waits until it has reached its newest document."""
         self.site.until_converged(self.name, limit_s=limit_s)
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from tests.vm.console import PATIENCE_S, Console, WentWrong
+from tests.vm.console import Console, WentWrong
 from tests.vm.groups import Groups
 from tests.vm.image import ext4_shutdown, make_ext4
 from tests.vm.network import Link, Network, run
 from tests.vm.rootfs import tree
+from tests.vm.waiting import PATIENCE_S
 
 DISK_MIB = 4096
 _OFF = 125
@@ -228,7 +229,7 @@ class Machine(Console):
         if self.init == "plain":
             look = "cat /proc/sys/kernel/random/boot_id; pgrep -x cron >/dev/null && echo running"
         try:
-            said = self.run("sh", "-c", look, accept=None, timeout_s=5).out.split()
+            said = self.run("sh", "-c", look, accept=None, timeout_s=20).out.split()
         except (WentWrong, subprocess.TimeoutExpired):  # one that entered a VM that is going down may hang
             return False
         return len(said) == 2 and said[0] != old and said[1] in ("running", "degraded", "maintenance")

@@ -1,13 +1,16 @@
 """What the tests declare: a Valkey and a Java service, both on the VM's network, and the agent itself."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.end_to_end.demo import catalogue
 from tests.middleware import Package, mariadb_archive, node_exporter_archive, prometheus_archive
 from tests.middleware.packages import java_app_archive, java_runtime_archive, valkey_archive
 
-VALKEY_PORT, JAVA_PORT = 6379, 8080
+VALKEY_PORT, JAVA_PORT, MYSQL_PORT = 6379, 8080, 3306
+Members = Sequence[tuple[str, str]]
+"""Hosts and their addresses; the first one is the primary."""
 
 
 def software() -> list[Package]:
@@ -71,6 +74,40 @@ def database(*hosts: str) -> str:
         parameters={"bind": "127.0.0.1", "buffer_pool_size": "32mb", "database": "shop", "user": "app"},
     )
     return f"{entry}secrets: {{root_password: db-root, user_password: db-app}}\n"
+
+
+def cache_cluster(members: Members) -> str:
+    """A Valkey with a log of every change, and its replicas; the password is the secret shared."""
+    told = "".join(f"    {host}: {{id: {number}}}\n" for number, (host, _) in enumerate(members, 1))
+    entry = cache("-", appendonly=True).replace("service: cache\n", "service: redis-shared\n")
+    entry += "secrets: {password: shared}\n"
+    return entry.replace("placement: {hosts: [-]}\n", f"cluster:\n  members:\n{told}  primary: {members[0][0]}\n")
+
+
+def database_cluster(members: Members) -> str:
+    """A MariaDB and its replicas; the passwords are the secrets shared and replication."""
+    package = mariadb_archive("10.11.19")
+    entry = catalogue.service(
+        "mysql-shared",
+        "mysql",
+        package.version,
+        ", ".join(host for host, _ in members),
+        packages={"server": f"{package.name}-{package.version}"},
+        parameters={
+            "bind": "*",
+            "buffer_pool_size": "32mb",
+            "database": "shop",
+            "user": "app",
+            "replication_user": "replica",
+        },
+    )
+    follows = f', replica_of: "{members[0][1]}:{MYSQL_PORT}"'
+    overrides = (
+        f"  {host}: {{parameters: {{server_id: {number}{follows if number > 1 else ''}}}}}\n"
+        for number, (host, _) in enumerate(members, 1)
+    )
+    named = "secrets: {user_password: shared, replication_password: replication}"
+    return f"{entry}{named}\noverrides:\n{''.join(overrides)}"
 
 
 def node_exporter() -> str:

@@ -20,7 +20,7 @@ from tests.servers.process import ServerProcess
 from tests.vm.console import WentWrong
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.waiting import until
+from tests.vm.waiting import PATIENCE_S, until
 
 NAME = "towline.test"
 PORT = 8470
@@ -91,7 +91,7 @@ class Site:
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
         )
         try:
-            with self._https.open(request, timeout=30) as answer:
+            with self._https.open(request, timeout=120) as answer:
                 return json.loads(answer.read() or b"null")
         except HTTPError as error:
             said = error.read().decode("utf-8", "replace")[:500]
@@ -99,12 +99,12 @@ class Site:
 
     def fetch(self, path: str) -> bytes:
         """What anybody gets for a path."""
-        with self._https.open(f"https://{self.lab.network.host}:{PORT}{path}", timeout=30) as answer:
+        with self._https.open(f"https://{self.lab.network.host}:{PORT}{path}", timeout=120) as answer:
             return bytes(answer.read())
 
     def _is_ready(self) -> bool:
         try:
-            with self._https.open(f"https://{self.lab.network.host}:{PORT}/readyz", timeout=3) as answer:
+            with self._https.open(f"https://{self.lab.network.host}:{PORT}/readyz", timeout=10) as answer:
                 return bool(answer.status == 200)
         except (OSError, HTTPException):
             return False
@@ -133,7 +133,7 @@ class Site:
         """What the backend's timers do, now."""
         imported = self.ask("/v1/catalogue/import", method="POST")
         assert "refused" != imported["state"], imported["problems"]
-        until("published", self._published, limit_s=30)
+        until("published", self._published)
 
     def _published(self) -> bool:
         try:
@@ -161,7 +161,7 @@ class Site:
                 return line["standing"]["word"], line["standing"]["sentence"]
         raise WentWrong(f"the fleet has no host {host}")
 
-    def until_standing(self, host: str, word: str, *, says: str = "", limit_s: float = 120) -> str:
+    def until_standing(self, host: str, word: str, *, says: str = "", limit_s: float = PATIENCE_S) -> str:
         """Waits until a host stands so, and its sentence has these words; the sentence."""
         until(
             f"{host} is {word} {says}",
@@ -171,7 +171,7 @@ class Site:
         )
         return self.standing(host)[1]
 
-    def until_converged(self, *hosts: str, limit_s: float = 120) -> None:
+    def until_converged(self, *hosts: str, limit_s: float = PATIENCE_S) -> None:
         """Waits until each of these hosts has reached its newest document."""
         for host in hosts:
             self.until_standing(host, "converged", limit_s=limit_s)

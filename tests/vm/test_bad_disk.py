@@ -30,12 +30,12 @@ def test_full_and_free_again(host: Host) -> None:
     """Said by `alive`, `status` and `doctor`; nothing restarts, services are untouched. With room it goes on."""
     pids, before = host.services(), restarts(host)
     faults.fill(host.machine, PREFIX)
-    until("the words", lambda: host.alive().get("reason") == "DiskFull", limit_s=180, seen=host.alive)
+    until("the words", lambda: host.alive().get("reason") == "DiskFull", seen=host.alive)
     assert "this host's disk is full" in host.puller("status", accept=None).out
     assert "nothing is fetched below" in host.puller("doctor", accept=None).out
     assert (pids, before) == (host.services(), restarts(host))
     faults.free(host.machine, PREFIX)
-    until("a pass", lambda: host.alive().get("reason") == "Converged", limit_s=180, seen=host.alive)
+    until("a pass", lambda: host.alive().get("reason") == "Converged", seen=host.alive)
     assert (pids, before) == (host.services(), restarts(host))
     host.until_converged()
 
@@ -44,9 +44,9 @@ def test_read_only_after_an_error(host: Host) -> None:
     """An I/O error makes the disk read-only: the agent stays up and says so. Repaired by the next boot it converges."""
     pids, before = host.services(), restarts(host)
     faults.break_disk(host.machine, PREFIX)
-    until("the words", lambda: host.alive().get("reason", "").startswith("Disk"), limit_s=180, seen=host.alive)
+    until("the words", lambda: host.alive().get("reason", "").startswith("Disk"), seen=host.alive)
     assert (pids, before) == (host.services(), restarts(host))
     host.machine.lose_power()
     host.machine.boot()
-    until("a pass", lambda: host.alive().get("reason") == "Converged", limit_s=180, seen=host.alive)
+    until("a pass", lambda: host.alive().get("reason") == "Converged", seen=host.alive)
     host.until_converged()

@@ -46,7 +46,7 @@ def test_a_stopped_agent_is_found(host: Host) -> None:
     assert ("fault", True) == (found(host, "units")[0][0], f"{UNIT} is inactive" in found(host, "units")[0][1])
     assert "an operator stopped it" in found(host, "agent")[0][1]
     host.ctl("start")
-    until("a pass", lambda: int(host.alive().get("passes", "0")) > 0, limit_s=60, seen=host.alive)
+    until("a pass", lambda: int(host.alive().get("passes", "0")) > 0, seen=host.alive)
     assert "ok" == found(host, "agent")[0][0]
 
 

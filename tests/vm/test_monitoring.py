@@ -28,7 +28,7 @@ def host(new_host: Callable[..., Host]) -> Host:
     site.catalogue.write({"catalogue/hosts/watched.yaml": catalogue.host("watched", site="fra")})
     site.declare(None, **{"node-exporter": shop.node_exporter(), "graphs": shop.graphs("watched")})
     made.paste()
-    made.until_converged(limit_s=240)
+    made.until_converged()
     return made
 
 
@@ -42,7 +42,7 @@ def _query(host: Host, expression: str) -> list[dict[str, Any]]:
 
 
 def _awaited(host: Host, expression: str) -> dict[str, Any]:
-    until(expression, lambda: _query(host, expression), limit_s=90, seen=lambda: _query(host, "up"))
+    until(expression, lambda: _query(host, expression), seen=lambda: _query(host, "up"))
     found: dict[str, Any] = _query(host, expression)[0]
     return found
 

@@ -59,7 +59,7 @@ def test_the_proxy_is_kept_over_a_reboot(proxied: Host, way_out: ForwardProxy) -
     """After a reboot the agent still knows its way out; the password is readable for root alone, and in no argument."""
     before = len(way_out.tunnels)
     proxied.machine.reboot()
-    until("another tunnel", lambda: len(way_out.tunnels) > before, limit_s=60)
+    until("another tunnel", lambda: len(way_out.tunnels) > before)
     proxied.until_converged()
     held = "grep -rlsF -f - /opt/towline /etc /var/log <<<$word | xargs -r stat -c '%a %U %n'"
     look = f"read -r word; {held}; grep -lsF -f - /proc/[0-9]*/cmdline <<<$word"

@@ -15,9 +15,8 @@ from tests.vm.site import Site
 from tests.vm.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-TRIAL_S = 20
-"""The least that may be declared."""
-LIMIT_S = 150.0
+TRIAL_S = 30
+"""Near the least that may be declared, with some room for a busy machine."""
 
 CRASHES = 'raise RuntimeError("this release is broken")'
 HANGS = "import time; time.sleep(100000)"
@@ -74,10 +73,9 @@ def _until_undone(host: Host) -> None:
     until(
         f"{host.name}: {version} is refused",
         lambda: version in host.machine.sh(refused, accept=None).out,
-        limit_s=LIMIT_S,
         seen=lambda: (host.alive(), host.machine.sh(f"cat {host.prefix}/agent/trial", accept=None).out),
     )
-    until(f"{host.name} is back", lambda: host.serves() and not _is_new(host), limit_s=60, seen=host.alive)
+    until(f"{host.name} is back", lambda: host.serves() and not _is_new(host), seen=host.alive)
 
 
 def _is_new(host: Host) -> bool:
@@ -106,7 +104,7 @@ def test_the_services_never_noticed(host: Host) -> None:
 def test_it_is_reported_with_its_reason(host: Host, measured: Callable[[str], None]) -> None:
     """The backend shows the host as failed, and its sentence says what was wrong with which release."""
     version, _, _, words = BROKEN[host.name]
-    sentence = host.site.until_standing(host.name, "failed", says=words, limit_s=90)
+    sentence = host.site.until_standing(host.name, "failed", says=words)
     measured(f"{host.name}: {sentence}")
     assert f"agent-{host.name}" in sentence
     assert version in host.machine.sh(f"ls {host.prefix}/agent/refused").out
@@ -114,7 +112,7 @@ def test_it_is_reported_with_its_reason(host: Host, measured: Callable[[str], No
 
 def test_the_bad_release_is_not_tried_again(host: Host) -> None:
     """Asked to try again now, the host refuses the release without running it."""
-    host.site.until_standing(host.name, "failed", limit_s=90)
+    host.site.until_standing(host.name, "failed")
     before = host.alive().get("pid")
     host.puller("once", accept=None)
     assert (before, host.machine.read("/srv/release")) == (host.alive().get("pid"), host.release())

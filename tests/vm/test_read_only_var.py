@@ -45,8 +45,8 @@ def test_upgrade(host: Host, tmp_path: Path) -> None:
     before = host.services()
     newer = shop.agent_package(variant(agent_archive(), tmp_path, version=NEWER))
     host.site.add_package(newer)
-    host.declare(agent=shop.agent(newer, "locked", trial_timeout_s=60))
-    until("it has proved itself", lambda: _proved(host), limit_s=200, seen=host.alive)
+    host.declare(agent=shop.agent(newer, "locked", trial_timeout_s=300))
+    until("it has proved itself", lambda: _proved(host), seen=host.alive)
     host.until_converged()
     assert (NEWER, before) == (host.alive().get("version"), host.services())
 

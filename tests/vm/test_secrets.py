@@ -49,7 +49,7 @@ def host(new_host: Callable[..., Host], values: dict[str, str]) -> Iterator[Host
         made.site.add_package(mariadb_archive("10.11.19"))
         made.declare(cache=f"{shop.cache('vault')}secrets: {{password: cache-password}}\n", db=shop.database("vault"))
         made.paste()
-        made.until_converged(limit_s=240)
+        made.until_converged()
         yield made
     assert (set(), True) == (watch.seen, watch.looks > 10)
 
@@ -101,9 +101,9 @@ def test_a_killed_service_comes_back_with_its_secret(host: Host, values: dict[st
     """kill -9: systemd starts it again, and it has its password, though no step runs that could hand it over."""
     before = host.services()
     host.machine.run("kill", "-KILL", before["cache"].partition(".")[0])
-    until("it is back", lambda: host.services().get("cache", before["cache"]) != before["cache"], limit_s=60)
+    until("it is back", lambda: host.services().get("cache", before["cache"]) != before["cache"])
     host.until_converged()
-    until("it answers", lambda: _redis(host, values["cache-password"]) == "+OK +PONG", limit_s=60)
+    until("it answers", lambda: _redis(host, values["cache-password"]) == "+OK +PONG")
 
 
 def test_a_new_value_takes_the_place_of_the_old(host: Host, values: dict[str, str]) -> None:
@@ -111,7 +111,7 @@ def test_a_new_value_takes_the_place_of_the_old(host: Host, values: dict[str, st
     before, new = host.services(), new_canary()
     host.site.run("secret", "set", "cache-password", given=new)
     host.site.publish()
-    until("the new password counts", lambda: _is_taken(host, new), limit_s=120)
+    until("the new password counts", lambda: _is_taken(host, new))
     host.until_converged()
     after = host.services()
     assert (True, before["db"]) == (before["cache"] != after["cache"], after["db"])
@@ -128,7 +128,7 @@ def _is_taken(host: Host, password: str) -> bool:
 def test_after_a_reboot_services_have_their_secrets(host: Host, values: dict[str, str]) -> None:
     """Nothing of a secret is handed over at boot: the services have their files, and /run has none."""
     host.machine.reboot()
-    until("a pass of this boot", lambda: int(host.alive().get("passes", "0")) > 0, limit_s=120, seen=host.alive)
+    until("a pass of this boot", lambda: int(host.alive().get("passes", "0")) > 0, seen=host.alive)
     host.until_converged()
     assert "42" == _sql(host, "app", values["db-app"], "SELECT 6 * 7")
     assert "" == host.machine.sh("find /run /dev/shm -name 'towline-secrets-*' -type f").out

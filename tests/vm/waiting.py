@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 
+PATIENCE_S = 300.0
+"""Far more than anything takes here, also on a machine with many others' work: a deadline, not a measure."""
+
 
 class NotInTime(AssertionError):
     """What was waited for did not happen; the text says what was seen last."""
@@ -12,7 +15,7 @@ def until(
     what: str,
     check: Callable[[], object],
     *,
-    limit_s: float,
+    limit_s: float = PATIENCE_S,
     every_s: float = 0.2,
     seen: Callable[[], object] | None = None,
 ) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -47,6 +48,8 @@ class Real(Struct, frozen=True, kw_only=True):
     """Parameters whose change needs a restart."""
     reloaded: Mapping[str, str] = {}
     """Parameters whose change needs a reload."""
+    cluster: Callable[[Software, Path], str] | None = None
+    """Several of them below that folder: what was seen, in words for the table. Raises when it fails."""
     cost_s: int = 10
     """About how long its run takes, downloads aside: where time is short, the cheap ones are run first."""
 

@@ -24,6 +24,15 @@ assert said["verbs"] == {"meta": {"timeout_s": 10}, "check_status": {"timeout_s"
 PY
 }
 
+@test "what a package must hold: groups with blanks between, of each one path with commas between" {
+  PACKAGES='
+a | required | help of a | bin/a,a lib/*.jar
+b | optional | help of b
+'
+  json_packages
+  [ "$REPLY" = '[{"role": "a", "required": true, "help": "help of a", "holds": [["bin/a", "a"], ["lib/*.jar"]]}, {"role": "b", "required": false, "help": "help of b"}]' ]
+}
+
 @test "meta says what membership of a cluster fills in" {
   CLUSTER='
 level | id      |

@@ -1,0 +1,235 @@
+"""Nacos, alone. The conformance run drives a stand-in for it, because the real one takes half a minute to start."""
+
+import json
+import os
+import signal
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlencode
+
+from tests.middleware import (
+    java_runtime_archive,
+    mariadb_archive,
+    nacos_archive,
+    stand_in_java_archive,
+    stand_in_nacos_archive,
+)
+from tests.middleware.archives import Package
+from tests.scripts.calling import Service, eventually
+from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.mysql import SECRETS as DATABASE_SECRETS
+from tests.servers.process import free_port
+
+JAVA = "17.0.9"
+MARIADB = "10.11.19"
+SECRETS = {
+    "token_secret": "Y2FuYXJ5LXRva2VuLW9mLW5hY29zLTAxMjM0NTY3ODk=",
+    "identity_secret": "canary-identity of nacos",
+    "admin_password": "canary-Admin&password+%",
+}
+BESIDE = (-1000, 1000, 1001, 2)
+"""How far from its port the others are; the last one is where the tests put its console."""
+
+
+def ports() -> dict[str, str]:
+    """A port whose neighbours, which Nacos takes too, are free."""
+    port = free_port(*BESIDE)
+    return {"port": str(port), "console_port": str(port + BESIDE[-1])}
+
+
+def ask(service: Service, method: str, path: str, **fields: str) -> tuple[int, str]:
+    """One request as a member makes it, whom nobody asks for a password; status and answer."""
+    line = HTTPConnection("127.0.0.1", int(service.parameters["port"]), timeout=30)
+    headers = {"towline-identity": service.secrets["identity_secret"], "User-Agent": "Nacos-Test"}
+    try:
+        line.request(method, f"/nacos{path}?{urlencode(fields)}", headers=headers)
+        answer = line.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        line.close()
+
+
+def _is_three(service: Service) -> bool:
+    return service.version.startswith("3.")
+
+
+def publish(service: Service, name: str, content: str) -> None:
+    """A configuration is there afterwards."""
+    if _is_three(service):
+        said = ask(service, "POST", "/v3/admin/cs/config", dataId=name, groupName="g", content=content)
+    else:
+        said = ask(service, "POST", "/v1/cs/configs", dataId=name, group="g", content=content)
+    assert said[0] == 200, said
+
+
+def published(service: Service, name: str) -> str:
+    """What the configuration holds; empty when there is none."""
+    if _is_three(service):
+        status, text = ask(service, "GET", "/v3/admin/cs/config", dataId=name, groupName="g")
+        return str(json.loads(text)["data"]["content"]) if status == 200 else ""
+    status, text = ask(service, "GET", "/v1/cs/configs", dataId=name, group="g")
+    return text if status == 200 else ""
+
+
+def _probe(service: Service) -> str:
+    """A configuration there and back, and an instance of a service that is found."""
+    publish(service, "probe", "asked")
+    assert eventually(60, lambda: published(service, "probe") == "asked"), "its configuration does not come back"
+    path = "/v3/client/ns/instance" if _is_three(service) else "/v1/ns/instance"
+    said = ask(service, "POST", path, serviceName="probe", ip="192.0.2.7", port="80", ephemeral="true")
+    assert said[0] == 200, said
+    assert eventually(60, lambda: "192.0.2.7" in ask(service, "GET", f"{path}/list", serviceName="probe")[1])
+    return "a configuration is published and read; an instance is registered and found"
+
+
+def _extra(service: Service) -> str:
+    text = (service.root / "etc/application.properties").read_text("ascii")
+    return text.partition("# The parameter extra\n")[2].removesuffix("\n").replace("\\\\", "\\")
+
+
+def packages(version: str) -> dict[str, Package]:
+    """Nacos with a Java of its own."""
+    return {"server": nacos_archive(version), "jdk": java_runtime_archive(JAVA)}
+
+
+def stand_ins(version: str) -> dict[str, Package]:
+    """What looks the same to the script."""
+    return {"server": stand_in_nacos_archive(version), "jdk": stand_in_java_archive()}
+
+
+def _software(version: str) -> Software:
+    return Software(name="Nacos", version=version, packages=lambda: packages(version))
+
+
+def database_of(folder: Path) -> Service:
+    """A MariaDB with an empty database, and an account for it."""
+    service = Service(
+        kind="mysql",
+        name="db",
+        folder=folder,
+        version=MARIADB,
+        packages={"server": mariadb_archive(MARIADB)},
+        parameters={"port": str(free_port()), "buffer_pool_size": "64mb", "database": "nacos", "user": "app"},
+        secrets=DATABASE_SECRETS,
+    )
+    service.do("install", "configure", "start")
+    return service
+
+
+def on(database: Service, service: Service) -> Service:
+    """The same with its data in that database, and a client to make the tables."""
+    port = database.parameters["port"]
+    service.parameters["database_url"] = (
+        f"jdbc:mysql://127.0.0.1:{port}/nacos?useSSL=false&allowPublicKeyRetrieval=true"
+    )
+    service.parameters["database_user"] = "app"
+    service.secrets["database_password"] = "p\"w\\d $x'y"
+    database.secrets = {**DATABASE_SECRETS, "user_password": service.secrets["database_password"]}
+    database.do("configure", "reload")
+    service.packages["client"] = database.packages["server"]
+    return service
+
+
+def three(software: Software, folder: Path) -> list[Service]:
+    """Three members on this machine."""
+    wanted = [{**CASE.parameters(0), "max_heap": "384mb"} for _ in range(3)]
+    members = ", ".join(f"127.0.0.1:{parameters['port']}" for parameters in wanted)
+    return [
+        Service(
+            kind="nacos",
+            name=f"member-{number}",
+            folder=folder,
+            version=software.version,
+            packages=software.packages(),
+            parameters={**parameters, "members": members},
+            secrets=SECRETS,
+        )
+        for number, parameters in enumerate(wanted, start=1)
+    ]
+
+
+def cluster(software: Software, folder: Path) -> str:
+    """Told to one, all tell it; one is killed, named by the others, and comes back."""
+    if software.version != CASE.version:
+        return f"run with {CASE.version}"
+    database, members = database_of(folder), three(software, folder)
+    for service in members:
+        on(database, service).do("install", "configure")
+    _start_together(members)
+    _are(members, "running")
+    publish(members[0], "kept", "first")
+    _hold(members, "first")
+    os.kill(members[2].process(), signal.SIGKILL)
+    lost = f"2 of 3 members are up: 127.0.0.1:{members[2].parameters['port']} is "
+    assert eventually(240, lambda: members[0].status().reason.startswith(lost)), members[0].status().reason
+    publish(members[1], "kept", "second")
+    _hold(members[:2], "second")
+    _start_together(members[2:])
+    _are(members, "running")
+    _hold(members, "second")
+    what = "what one is told, all tell; one killed with -9 is named by the others, and comes back"
+    return f"three on MariaDB {MARIADB}: {what}"
+
+
+def _start_together(members: list[Service]) -> None:
+    """None is ready before most of them are up; on a busy machine that takes more than one call may."""
+    for _ in range(5):
+        starts = [member.begin("start") for member in members]
+        if all(start.wait().code == 0 for start in starts):
+            return
+    raise AssertionError(members[0].call("start").reason)
+
+
+def _are(members: list[Service], state: str) -> None:
+    for member in members:
+        assert eventually(240, lambda member=member: member.state_now() == state), member.status().reason  # type: ignore[misc]
+
+
+def _hold(members: list[Service], content: str) -> None:
+    for member in members:
+        told = eventually(120, lambda member=member: published(member, "kept") == content)  # type: ignore[misc]
+        assert told, f"{member.name} does not tell what another one was told"
+
+
+CASE = Case(
+    version="2.3.2",
+    packages=lambda: stand_ins("2.3.2"),
+    parameters=lambda _: {
+        **ports(),
+        "max_heap": "512mb",
+        "jvm_options": "-XX:TieredStopAtLevel=1",
+        "stop_timeout": "20s",
+    },
+    secrets=SECRETS,
+    secret_files=frozenset({"etc/application.properties"}),
+    bad=(
+        ("port", "1000"),
+        ("port", "65000"),
+        ("bind", "localhost"),
+        ("address", "a/b"),
+        ("members", "127.0.0.1"),
+        ("members", "192.0.2.1:8848,192.0.2.2:8848"),
+        ("context_path", "nacos"),
+        ("database_url", "jdbc:oracle:thin:@db:1521/nacos"),
+        ("database_url", "jdbc:mysql://db:3306/nacos?user=root&password=x"),
+        ("database_user", "nacos"),
+        ("identity_key", "a b"),
+        ("token_lifetime", "1s"),
+        ("max_heap", "1mb"),
+        ("java", "bin/java"),
+        ("jdk_service", "a b"),
+        ("start_timeout", "0s"),
+        ("colour", "blue"),
+    ),
+    own_writing=("log/", "data/"),
+    arrives={"extra": _extra},
+    real=Real(
+        software=(_software("2.2.3"), _software("2.3.2")),
+        probe=_probe,
+        write=lambda service: publish(service, "kept", "a configuration that stays"),
+        read=lambda service: published(service, "kept") == "a configuration that stays",
+        restarted={"max_heap": "544mb", "extra": "nacos.config.push.maxRetryTime=40"},
+        cluster=cluster,
+        cost_s=600,
+    ),
+)
