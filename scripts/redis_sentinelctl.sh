@@ -168,6 +168,20 @@ whole() {
   ((BASH_REMATCH[1] > ${#peers[@]})) || { REASON="${BASH_REMATCH[1]} of $((${#peers[@]} + 1)) Sentinels can be used" && return 1; }
 }
 
+# What it remembers stays, and not the password of the servers.
+uninstall() {
+  stop
+  if [[ -e $data/sentinel.conf ]] && as_account grep -q '^sentinel auth-pass ' "$data/sentinel.conf"; then
+    as_account sed -i '/^sentinel auth-pass /d' "$data/sentinel.conf"
+    did "took the password out of $data/sentinel.conf"
+  fi
+  forget_unit
+  release_packages "${LINKS[@]}"
+  forget_former
+  [[ ! -d $etc ]] || remove_tree "$etc"
+  [[ ! -d $run ]] || remove_tree "$run"
+}
+
 is_instance() { [[ ${EXE##*/} == *-server && " ${COMMAND[*]} " == *sentinel* ]]; } # for discover
 instance_name() { REPLY=${EXE##*/}; }
 
