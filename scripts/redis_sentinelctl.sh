@@ -33,7 +33,7 @@ start_timeout    | duration | 60s       | 1s..1h  | none    | How long the start
 stop_timeout     | duration | 60s       | 1s..1h  | none    | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with bin/redis-server or bin/valkey-server
+server | required | archive with bin/redis-server or bin/valkey-server | bin/redis-server,bin/valkey-server,redis-server,valkey-server
 '
 # parameter | from | form
 CLUSTER='
@@ -166,6 +166,20 @@ whole() {
   IFS=, read -ra peers <<<"${PARAM[peers]}"
   [[ $REPLY =~ OK\ ([0-9]+) ]] || { REASON="answers ${REPLY:0:100} to SENTINEL CKQUORUM" && return 1; }
   ((BASH_REMATCH[1] > ${#peers[@]})) || { REASON="${BASH_REMATCH[1]} of $((${#peers[@]} + 1)) Sentinels can be used" && return 1; }
+}
+
+# What it remembers stays, and not the password of the servers.
+uninstall() {
+  stop
+  if [[ -e $data/sentinel.conf ]] && as_account grep -q '^sentinel auth-pass ' "$data/sentinel.conf"; then
+    as_account sed -i '/^sentinel auth-pass /d' "$data/sentinel.conf"
+    did "took the password out of $data/sentinel.conf"
+  fi
+  forget_unit
+  release_packages "${LINKS[@]}"
+  forget_former
+  [[ ! -d $etc ]] || remove_tree "$etc"
+  [[ ! -d $run ]] || remove_tree "$run"
 }
 
 is_instance() { [[ ${EXE##*/} == *-server && " ${COMMAND[*]} " == *sentinel* ]]; } # for discover
