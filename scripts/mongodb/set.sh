@@ -47,7 +47,8 @@ form_set() {
   wait_until all_answer || fail "$FAILED" "does not form the replica set: $REPLY"
   for member in "${WORDS[@]}"; do
     bson int _id "$index" text host "$member"
-    bson doc "$index" "$REPLY" && list+=$REPLY index+=1
+    bson doc "$index" "$REPLY" && list+=$REPLY
+    index=$((index + 1))
   done
   bson text _id "${PARAM[replica_set]}" list members "$list"
   bson doc replSetInitiate "$REPLY" && local -r request=$REPLY
