@@ -200,6 +200,7 @@ unit_lines() { to_seconds "${PARAM[stop_timeout]}" && printf '%s\n' "LimitNOFILE
 # settle: after each start. Only a broker can be asked to raise the metadata, and only one that answers.
 settle() {
   with_zookeeper || { is_broker && [[ -n ${PARAM[metadata_version]} ]]; } || return 0
+  ! with_zookeeper || outlive_session
   to_seconds "${PARAM[start_timeout]}"
   wait_healthy "$REPLY"
   if with_zookeeper; then note_cluster; else raise_metadata; fi

@@ -7,6 +7,8 @@ LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=redis/protocol.sh
+. "${here:-./}redis/protocol.sh"
 
 KIND=redis
 SUMMARY='Redis and Valkey'
@@ -28,6 +30,7 @@ maxclients       | int      | 10000          | 1..100000 | reload  | Most client
 loglevel         | enum     | notice         | debug, verbose, notice, warning | reload | How much is written to the log
 replica_of       | peer     |                |           | reload  | HOST:PORT of the primary; empty: this one is the primary
 peers            | string   |                | ..2000    | none    | HOST:PORT of each other member, with commas between: a primary is degraded while fewer replicas are connected
+failover         | enum     | none           | none, sentinel | restart | sentinel: Sentinels decide who the primary is, and replica_of is only where this one begins
 password         | secret   |                |           | restart | Clients must send it; a replica sends it to its primary
 start_timeout    | duration | 60s            | 1s..1h    | none    | How long loading the data may take
 stop_timeout     | duration | 60s            | 1s..1h    | none    | How long saving the data may take
@@ -84,11 +87,30 @@ logfile ""
 daemonize no
 dir "$data"
 dbfilename dump.rdb
-${PARAM[replica_of]:+replicaof ${PARAM[replica_of]%:*} ${PARAM[replica_of]##*:}}
+$(under_sentinels || follows)
 include "$etc/password.conf"
 CONF
   password_conf
   configured
+}
+
+under_sentinels() { [[ ${PARAM[failover]} == sentinel ]]; }
+follows() { [[ -z ${PARAM[replica_of]} ]] || echo "replicaof ${PARAM[replica_of]%:*} ${PARAM[replica_of]##*:}"; }
+
+# its_role: Sentinels let the server rewrite the file that it was started with. That is data/role.conf, of which the role
+# stays, as they left it; all else is read from our own file, which nobody rewrites.
+its_role() {
+  local role='' line
+  mkdir -p "$data" "$log_dir"
+  give_account
+  if [[ -e $data/role.conf ]]; then
+    while IFS= read -r line; do [[ $line != replicaof\ * ]] || role=$line; done < <(as_account cat "$data/role.conf")
+  else
+    role=$(follows)
+  fi
+  printf '%s\n' "include \"$etc/redis.conf\"" "$role" | as_account tee "$data/role.conf.new" >/dev/null
+  as_account sync "$data/role.conf.new"
+  as_account mv -fT "$data/role.conf.new" "$data/role.conf"
 }
 
 yes_no() { if [[ ${PARAM[$1]} == true ]]; then echo yes; else echo no; fi; }
@@ -114,42 +136,18 @@ configured_password() { # -> REPLY
   done <"$etc/password.conf"
 }
 
-launch_command() {
-  program
-  LAUNCH_COMMAND=("$REPLY" "$etc/redis.conf")
-  LAUNCH_FOLDER=$data
-}
-
-# talk: opens the connection, and says the password on it.
-talk() {
-  local -a addresses
-  read -ra addresses <<<"${PARAM[bind]}"
-  reachable "${addresses[0]#-}"
-  connect "$REPLY" "${PARAM[port]}" || { REPLY="nothing answers on port ${PARAM[port]}" && return 1; }
+talk() { # opens the connection, and says the password on it
+  open_line || return 1
   configured_password
   [[ -z $REPLY ]] || ask AUTH "$REPLY"
 }
 
-# ask WORD...: one command in Redis' protocol. REPLY is its answer; false when it is an error or none in time.
-ask() {
-  local word line='' request
-  printf -v request '*%s\r\n' "$#"
-  for word in "$@"; do printf -v line '$%s\r\n%s\r\n' "${#word}" "$word" && request+=$line; done
-  printf '%s' "$request" >&"$LINE" || :
-  part || { REPLY=${REPLY:-no answer to $1 within $PROBE_TIMEOUT_S s} && return 1; }
-}
-
-# part -> REPLY: the next part of an answer; of a list how many parts follow.
-part() {
-  local line
-  REPLY=''
-  IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" line || return 1
-  REPLY=${line:1} REPLY=${REPLY%$'\r'}
-  case $line in
-    +* | :* | '*'*) ;;
-    \$*) IFS= read -r -t "$PROBE_TIMEOUT_S" -u "$LINE" -N "$((REPLY + 2))" REPLY && REPLY=${REPLY%$'\r\n'} ;;
-    *) return 1 ;;
-  esac
+launch_command() {
+  local file=$etc/redis.conf
+  ! under_sentinels || { its_role && file=$data/role.conf; }
+  program
+  LAUNCH_COMMAND=("$REPLY" "$file")
+  LAUNCH_FOLDER=$data
 }
 
 healthy() {
@@ -164,20 +162,28 @@ healthy() {
 # role_is_wanted: of the answer whose first part is in REPLY; the next ones are of a master its offset and its replicas
 # that are up to date, of a slave host and port of its primary, and how the link to it is.
 declare -i REPLICAS=0
+declare ROLE=''
 role_is_wanted() {
   local wanted=master role=$REPLY
   [[ -z ${PARAM[replica_of]} ]] || wanted=slave
+  ! under_sentinels || wanted=$role
   [[ $role == "$wanted" ]] || { REASON="is $role, should be $wanted" && return 1; }
   if [[ $role == master ]]; then
     if ! part || ! part; then REASON='tells nothing of its replicas' && return 1; fi
     REPLICAS=$REPLY
   elif ! part || ! part || ! part || [[ $REPLY != connected ]]; then
-    REASON="has no link to its primary ${PARAM[replica_of]}" && return 1
+    REASON="has no link to its primary ${PARAM[replica_of]}"
+    ! under_sentinels || REASON='has no link to its primary'
+    return 1
   fi
+  ROLE=$role
   hang_up
 }
 
-whole() { all_connected "$REPLICAS"; }
+whole() {
+  ! under_sentinels || { [[ $ROLE == master ]] && PARAM[replica_of]=''; } || return 0
+  all_connected "$REPLICAS"
+}
 
 # Asked of the running process, without a restart and without a break for its clients.
 reload() {
@@ -194,7 +200,7 @@ reload() {
   told loglevel "${PARAM[loglevel]}"
   local -a primary=(NO ONE)
   [[ -z ${PARAM[replica_of]} ]] || primary=("${PARAM[replica_of]%:*}" "${PARAM[replica_of]##*:}")
-  ask REPLICAOF "${primary[@]}" || fail "$FAILED" "refuses REPLICAOF: $REPLY"
+  under_sentinels || ask REPLICAOF "${primary[@]}" || fail "$FAILED" "refuses REPLICAOF: $REPLY"
   hang_up
   wait_healthy 20
   reloaded

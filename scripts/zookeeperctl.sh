@@ -41,8 +41,8 @@ start_timeout   | duration | 2m            | 1s..1h      | none    | How long th
 stop_timeout    | duration | 30s           | 1s..1h      | restart | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with bin, conf and lib, as upstream publishes it (apache-zookeeper-VERSION-bin.tar.gz)
-jdk    | optional | archive with bin/java; goes before jdk_service
+server | required | archive with bin, conf and lib, as upstream publishes it (apache-zookeeper-VERSION-bin.tar.gz) | lib/zookeeper-*.jar
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 # parameter | from | form
 CLUSTER='

@@ -33,6 +33,26 @@ make_storage() {
   as_account mkdir -p "${LOG_FOLDERS[@]}"
 }
 
+# outlive_session: one that was killed stands in ZooKeeper until its session is over, 18 s as Kafka has it, and the next
+# one does not wait for that: it ends, because its number is taken. So it is started again until that time has passed.
+outlive_session() {
+  local -i until=$SECONDS
+  to_seconds "${PARAM[start_timeout]}"
+  until+=REPLY
+  while :; do
+    deadline "$((until - SECONDS))"
+    wait_until up_or_gone || return 0
+    ! running && number_is_taken && ((SECONDS < until)) || return 0
+    log 'its number is still taken in ZooKeeper: it is started once more'
+    pause 2
+    launch_command
+    launch
+  done
+}
+
+up_or_gone() { ! running || { listening_ports "${IDENTITY[pid]}" && healthy; }; }
+number_is_taken() { dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 100 | grep NodeExists >/dev/null; }
+
 # note_cluster: once a broker runs, its storage tells which cluster it belongs to.
 note_cluster() {
   local key value

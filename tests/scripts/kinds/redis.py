@@ -72,6 +72,8 @@ CASE = Case(
         ("maxmemory_policy", "some"),
         ("appendonly", "yes"),
         ("replica_of", "primary"),
+        ("failover", "yes"),
+        ("peers", "a:1,b"),
         ("replica_of", "primary:99999"),
         ("save", "900"),
         ("bind", "127.0.0.1\nport 1"),
