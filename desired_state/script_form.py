@@ -19,7 +19,7 @@ class Ban(Struct, frozen=True):
 
 NEWER_THAN_4_4 = (
     r"\$\{!?\w+(\[[^]]*\])?@[UuLKk]\}",  # 5.1: ${name@U}, ${name@L}, ${name[@]@K}; 5.2: @k. Q, E, P, A and a are 4.4
-    r"\$\{[ |\t]",  # 5.3: ${ command; }, ${| command; }
+    r"(?<!\\)\$\{[ |\t]",  # 5.3: ${ command; }, ${| command; }
     r"\bwait\s+(-\w+\s+)*-\w*p",  # 5.1: wait -p
     r"\b(local|declare)\s+(-\w+\s+)*-\w*I",  # 5.0: local -I
     r"\b(BASH_ARGV0|EPOCHSECONDS|EPOCHREALTIME)\b",  # 5.0
@@ -65,7 +65,7 @@ BANS = {
     "a fixed file in a shared folder": Ban(r"/tmp/", "use the service's own: $run, $data"),  # noqa: S108 - what is forbidden
     "an unbounded wait": Ban(r"\bsleep\s+infinity\b|\btail\s+-f\b", "set a deadline and call wait_until"),
     "a value in a subscript of -v": Ban(
-        r"(\[\[|\[|\btest)\s.*-v\s+['\"]?\w+\[['\"]?\$",
+        r"(\[\[|\[|\btest)\s[^|;&\]]*-v\s+['\"]?\w+\[['\"]?\$",
         "a subscript there runs $(...): ask [[ -n ${name[$key]+there} ]]",
     ),
     "syntax that bash 4.4 has not": Ban(

@@ -48,6 +48,10 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/options.sh"
 # shellcheck source=common/jvm.sh
 . "$COMMON/common/jvm.sh"
+# shellcheck source=common/limit.sh
+. "$COMMON/common/limit.sh"
+# shellcheck source=common/yaml.sh
+. "$COMMON/common/yaml.sh"
 # shellcheck source=common/keys.sh
 . "$COMMON/common/keys.sh"
 # shellcheck source=common/drift.sh

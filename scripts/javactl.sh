@@ -30,6 +30,8 @@ jdk_service   | string   |                      | ..48      | restart | Service 
 secret        | secret   |                      |           | restart | Becomes the file {secret}, for properties or YAML that the service reads
 probe_host    | string   | 127.0.0.1            | 1..255    | none    | Address to ask for health
 health_path   | string   |                      | ..500     | none    | Path to ask by HTTP; empty: to listen on the port is enough
+trace_to      | string   |                      | ..1000    | restart | HOST:PORT of the OAPs of SkyWalking, where agents report, with commas between; empty: no tracing
+trace_name    | string   |                      | ..200     | restart | Name that SkyWalking shows; empty: the service itself
 log_max_size  | size     | 10mb                 | 4kb..10gb | restart | The log is turned over at this size
 log_keep      | int      | 5                    | 1..100    | restart | How many logs are kept
 start_timeout | duration | 90s                  | 1s..1h    | none    | How long the start may take
@@ -39,6 +41,7 @@ match         | string   |                      | ..500     | none    | For take
 PACKAGES='
 app | required | a jar, or an archive with jars, classes or modules
 jdk | optional | archive with bin/java; goes before jdk_service | bin/java
+agent | optional | SkyWalking agent for Java, as upstream publishes it, with its plugins; needed for trace_to | skywalking-agent.jar
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  take_over 30
@@ -47,7 +50,7 @@ release 30  uninstall 180  purge 120
 
 service_files() {
   CONFIG_FILES=("$etc/command" "$etc/environment" "$etc/secret")
-  LINKS=(current jdk)
+  LINKS=(current jdk agent)
 }
 
 parameters_fit() {
@@ -59,6 +62,8 @@ parameters_fit() {
   [[ ${PARAM[main_class]} =~ ^[A-Za-z0-9_.$]*$ ]] || problem main_class 'is no name of a class'
   [[ ${PARAM[health_path]} =~ ^(/[!-~]*)?$ ]] || problem health_path 'is no path of a URL'
   [[ ${PARAM[probe_host]} =~ ^[A-Za-z0-9.:_-]+$ ]] || problem probe_host 'is no address'
+  [[ ${PARAM[trace_to]} =~ ^([A-Za-z0-9][A-Za-z0-9._-]*:[1-9][0-9]{0,4}(,[A-Za-z0-9][A-Za-z0-9._-]*:[1-9][0-9]{0,4})*)?$ ]] || problem trace_to 'is not HOST:PORT, with commas between'
+  [[ ${PARAM[trace_name]} =~ ^[A-Za-z0-9._:|/-]*$ ]] || problem trace_name 'has something else than letters, digits and . _ : | / -'
   jdk_service_fits
   [[ -z ${PARAM[health_path]} || -n ${PARAM[port]} ]] || problem health_path 'needs a port'
   while IFS= read -r line; do
@@ -72,6 +77,13 @@ install() {
   find_java
   use_package current "$app"
   use_java
+  if [[ -n ${TOWLINE_PACKAGE_agent-} ]]; then
+    place_package agent
+    [[ -r $REPLY/skywalking-agent.jar ]] || fail "$NOT_INSTALLED" 'the agent package has no skywalking-agent.jar'
+    use_package agent "$REPLY"
+  else
+    release_packages agent
+  fi
   installed_as "${TOWLINE_PACKAGE_app_VERSION:-unknown}"
 }
 
@@ -110,6 +122,15 @@ main_words() {
   fi
 }
 
+# tracing -> WORDS: what makes the agent of SkyWalking report; its own log goes into the service's.
+tracing() {
+  WORDS=()
+  [[ -n ${PARAM[trace_to]} ]] || return 0
+  [[ -r $service_dir/agent/skywalking-agent.jar ]] || fail "$NOT_INSTALLED" 'parameter trace_to: there is no agent package'
+  WORDS=("-javaagent:$service_dir/agent/skywalking-agent.jar" "-Dskywalking.agent.service_name=${PARAM[trace_name]:-$service}"
+    "-Dskywalking.collector.backend_service=${PARAM[trace_to]}" -Dskywalking.logging.output=CONSOLE)
+}
+
 configure() {
   local -a command
   need_installed
@@ -117,6 +138,7 @@ configure() {
   follow_jdk
   java_program && command=("$REPLY")
   to_bytes "${PARAM[max_heap]}" && command+=("-Xmx$REPLY")
+  tracing && command+=(${WORDS[@]+"${WORDS[@]}"})
   words "${PARAM[jvm_options]}" && command+=(${WORDS[@]+"${WORDS[@]}"})
   main_words && command+=("${WORDS[@]}")
   words "${PARAM[arguments]}" && command+=(${WORDS[@]+"${WORDS[@]}"})

@@ -53,7 +53,7 @@ start_timeout       | duration | 5m        | 1s..12h  | none    | How long recov
 stop_timeout        | duration | 2m        | 1s..1h   | restart | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive with bin/mongod, as upstream publishes it
+server | required | archive with bin/mongod, as upstream publishes it | bin/mongod
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 3600  restart 7200  reload 300

@@ -57,7 +57,7 @@ stop_timeout      | duration | 1m        | 1s..1h  | none    | How long an order
 '
 PACKAGES='
 server | required | archive with target/nacos-server.jar and conf/, as upstream publishes it (nacos-server-VERSION.tar.gz)
-jdk    | optional | archive with bin/java; goes before jdk_service
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 client | optional | archive with bin/mariadb or bin/mysql: with it, the tables are made in a database that has none
 '
 VERBS='

@@ -37,7 +37,7 @@ stop_timeout    | duration | 30s       | 1s..1h  | none    | How long an orderly
 '
 PACKAGES='
 server | required | sentinel-dashboard-VERSION.jar, as upstream publishes it, or an archive with it
-jdk    | optional | archive with bin/java; goes before jdk_service
+jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
 meta 10  check_status 20  discover 15  install 300  configure 30  start 3900  stop 600  restart 4500  uninstall 900

@@ -111,6 +111,7 @@ uninstall() {
   forget_unit
   release_packages "${LINKS[@]}"
   forget_former
+  ! declare -F take_back >/dev/null || take_back
   [[ ! -d $etc ]] || remove_tree "$etc"
   [[ ! -d $run ]] || remove_tree "$run"
 }

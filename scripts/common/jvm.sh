@@ -80,6 +80,59 @@ split_words() {
   for index in "${!WORDS[@]}"; do [[ -n ${WORDS[index]} ]] || unset "WORDS[$index]"; done
 }
 
+# What follows is of programs that upstream's own script starts, with options of the JVM in a file jvm.options (Elasticsearch,
+# OpenSearch, Logstash). The kind has max_heap and jvm_options; without a Java of its own it runs on the one in its archive.
+
+java_home() { # -> REPLY
+  java_program
+  REPLY=${REPLY:-$current/jdk/bin/java}
+  REPLY=${REPLY%/bin/java}
+}
+
+jvm_options_fit() {
+  local word
+  split_words "${PARAM[jvm_options]}"
+  for word in ${WORDS[@]+"${WORDS[@]}"}; do
+    [[ $word =~ ^([0-9]+(-[0-9]*)?:)?-[!-~]+$ && $word != *-Xm[sx]* ]] || problem jvm_options "has a word that is no option, or sets the heap: ${word:0:60}"
+  done
+}
+
+# kept_options FILE JAVA_HOME: upstream's own for this version, but the heap, the places, the logs of the collector, and
+# modules that a Java that was made small does not have.
+kept_options() {
+  local line
+  printf '# Written by towline: config/jvm.options of %s, then what the parameters say\n' "${INSTALLED[program]}"
+  while IFS= read -r line; do
+    case $line in
+      '#'* | '' | *-Xm[sx]* | *-Xlog:gc* | *-Xloggc:* | *-XX:+Print* | *GCLogFile* | *HeapDumpPath=* | *ErrorFile=* | *AlwaysPreTouch) ;;
+      *--add-modules=*) ! has_module "$2" "${line##*=}" || printf '%s\n' "$line" ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done <"$1"
+}
+
+# has_module JAVA_HOME MODULE: a Java that was made small says in its file `release` what it has.
+has_module() {
+  local line
+  [[ -r $1/release ]] || return 0
+  while IFS= read -r line; do
+    [[ $line != MODULES=* || " ${line//\"/ } " == *" $2 "* ]] || return 1
+  done <"$1/release"
+}
+
+own_options() { # the heap, the places, and the parameter
+  to_bytes "${PARAM[max_heap]}"
+  printf '%s\n' "-Xms$REPLY" "-Xmx$REPLY" "-XX:HeapDumpPath=$data" "-XX:ErrorFile=$log_dir/hs_err_pid%p.log"
+  split_words "${PARAM[jvm_options]}"
+  ((${#WORDS[@]} == 0)) || printf '%s\n' "${WORDS[@]}"
+}
+
+# console_log4j2 LEVEL: a log4j2.properties by which all goes to standard output, which becomes log/<service>.log.
+console_log4j2() {
+  printf '%s\n' 'status = error' 'appender.out.type = Console' 'appender.out.name = out' 'appender.out.layout.type = PatternLayout' \
+    'appender.out.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %m%n' "rootLogger.level = $1" 'rootLogger.appenderRef.out.ref = out'
+}
+
 # last_cause: for the reason of a failed start, where the end of the output is the places of an exception: its last cause, or else
 # the last lines. To standard output, as last_words.
 last_cause() {

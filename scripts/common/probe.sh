@@ -57,6 +57,19 @@ http_answer() { # http_answer HOST PORT REQUEST -> REPLY: after the request's fi
   REPLY=${answer#*$'\r\n\r\n'}
 }
 
+# http_short HOST PORT PATH [HEADER] -> REPLY: the same, of an answer that is a page at most; no process, byte by byte.
+http_short() {
+  local answer=''
+  HTTP_STATUS='' REPLY=''
+  connect "$1" "$2" || return 1
+  printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\nUser-Agent: towline\r\nConnection: close\r\n%s\r\n' "$3" "$1" "$2" "${4:+$4$'\r\n'}" >&"$LINE" || :
+  IFS= read -r -t "$PROBE_TIMEOUT_S" -N 8192 -u "$LINE" answer || : # false at the end of a shorter one
+  hang_up
+  [[ $answer =~ ^HTTP/1\.[01]\ ([1-5][0-9][0-9]) ]] || return 1
+  HTTP_STATUS=${BASH_REMATCH[1]}
+  REPLY=${answer#*$'\r\n\r\n'}
+}
+
 form_text() { # form_text TEXT -> REPLY: as a value in a form, byte by byte
   local byte all=''
   local -i index

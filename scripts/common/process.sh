@@ -83,7 +83,7 @@ listening_ports() {
   listening_sockets /proc/net/tcp
   ! any_on_ipv6 || listening_sockets /proc/net/tcp6
   links=$(exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 \( -name exe -o -lname 'socket:*' \) -printf '%f %l\n' 2>/dev/null) || :
-  local -r IFS=$'\n'
+  local IFS=$'\n'
   set -f # split at line ends alone
   for line in $links; do
     if [[ $line == exe\ * ]]; then
@@ -94,6 +94,22 @@ listening_ports() {
     fi
   done
   set +f
+  [[ ${CHILD_LISTENS-} != true || ${#LISTENING[@]} -gt 0 ]] || children_listen "$1"
+}
+
+# children_listen PID: where a kind says CHILD_LISTENS=true, a process that only waits for another one listens through it.
+children_listen() {
+  local file children child exe=$EXE IFS=$' \t\n'
+  for file in "/proc/$1/task/"*/children; do
+    children=''
+    { read -rd '' children <"$file"; } 2>/dev/null || : # a thread may be gone meanwhile
+    while [[ $children =~ ^\ *([0-9]+)(.*)$ ]]; do
+      child=${BASH_REMATCH[1]} children=${BASH_REMATCH[2]}
+      listening_ports "$child"
+      ((${#LISTENING[@]} == 0)) || break 2
+    done
+  done
+  EXE=$exe
 }
 
 # listening_sockets TABLE: adds to port_of: the port, by the socket's inode. The tables of the kernel begin with the

@@ -65,7 +65,8 @@ make_user() {
   for role in ${PARAM[user_roles]//,/ }; do
     rest=${PARAM[database]}
     [[ $role != *@* ]] || rest=${role#*@}
-    bson text role "${role%@*}" text db "$rest" && bson doc "$index" "$REPLY" && list+=$REPLY index+=1
+    bson text role "${role%@*}" text db "$rest" && bson doc "$index" "$REPLY" && list+="$REPLY"
+    index=$((index + 1))
   done
   bson text pwd "${ACCOUNT[user_password]}" list roles "$list" && rest=$REPLY
   bson text createUser "${ACCOUNT[user]}"

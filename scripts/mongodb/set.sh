@@ -47,7 +47,8 @@ form_set() {
   wait_until all_answer || fail "$FAILED" "does not form the replica set: $REPLY"
   for member in "${WORDS[@]}"; do
     bson int _id "$index" text host "$member"
-    bson doc "$index" "$REPLY" && list+=$REPLY index+=1
+    bson doc "$index" "$REPLY" && list+="$REPLY"
+    index=$((index + 1))
   done
   bson text _id "${PARAM[replica_set]}" list members "$list"
   bson doc replSetInitiate "$REPLY" && local -r request=$REPLY
@@ -114,18 +115,18 @@ changed_set() {
     ((id <= most)) || most=$id
     if [[ $host == "$name" ]]; then found=1; fi
     if [[ $host != "$name" || $2 == with ]]; then
-      hex_of "$index" && list+=03${REPLY}00 && raw "$path" && list+=$REPLY
+      hex_of "$index" && list+=03${REPLY}00 && raw "$path" && list+="$REPLY"
     fi
     index+=1
   done
   [[ $2 != with || $found == 0 ]] && [[ $2 == with || $found == 1 ]] || return 0
   if [[ $2 == with ]]; then
     bson int _id "$((most + 1))" text host "$name"
-    bson doc "$index" "$REPLY" && list+=$REPLY
+    bson doc "$index" "$REPLY" && list+="$REPLY"
   fi
   for path in _id term protocolVersion writeConcernMajorityJournalDefault settings; do
     [[ -n ${ELEMENT["config.$path"]-} ]] || continue
-    raw "config.$path" whole && rest+=$REPLY
+    raw "config.$path" whole && rest+="$REPLY"
   done
   bson int version "$((version + 1))" list members "$list"
   bson doc replSetReconfig "$rest$REPLY"

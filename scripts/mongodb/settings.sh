@@ -37,7 +37,11 @@ mongod_settings() {
 }
 
 # What extra may not set: parameters, places, and what towline's own questions go without.
-readonly SETTING_TAKEN='^(net\.(port|bindIp|bindIpAll|maxIncomingConnections|ipv6|tls|ssl|unixDomainSocket)|storage\.(dbPath|directoryPerDB|wiredTiger\.engineConfig\.cacheSizeGB)|security\.(authorization|keyFile|clusterAuthMode|transitionToAuth)|replication\.(replSetName|replSet|oplogSizeMB)|systemLog\.(destination|path|logAppend|verbosity|quiet|timeStampFormat|logRotate|syslogFacility)|processManagement|operationProfiling\.(mode|slowOpThresholdMs)|sharding|config|outputConfig)(\.|$)'
+readonly TAKEN_OF_MONGOD='net\.(port|bindIp|bindIpAll|maxIncomingConnections|ipv6|tls|ssl|unixDomainSocket)|processManagement|sharding|config|outputConfig'
+readonly TAKEN_OF_DATA='storage\.(dbPath|directoryPerDB|wiredTiger\.engineConfig\.cacheSizeGB)|replication\.(replSetName|replSet|oplogSizeMB)'
+readonly TAKEN_OF_ACCESS='security\.(authorization|keyFile|clusterAuthMode|transitionToAuth)|operationProfiling\.(mode|slowOpThresholdMs)'
+readonly TAKEN_OF_LOG='systemLog\.(destination|path|logAppend|verbosity|quiet|timeStampFormat|logRotate|syslogFacility)'
+readonly SETTING_TAKEN="^($TAKEN_OF_MONGOD|$TAKEN_OF_DATA|$TAKEN_OF_ACCESS|$TAKEN_OF_LOG)(\\.|\$)"
 
 extra_fits() {
   local path

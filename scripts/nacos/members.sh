@@ -47,7 +47,7 @@ read_states() {
   local text=$1
   STATE_OF=()
   while [[ $text =~ \"ip\":\"([^\"]*)\",\"port\":([0-9]+),\"state\":\"([A-Z_]+)\" ]]; do
-    STATE_OF[${BASH_REMATCH[1]}:${BASH_REMATCH[2]}]=${BASH_REMATCH[3]}
+    STATE_OF["${BASH_REMATCH[1]}:${BASH_REMATCH[2]}"]=${BASH_REMATCH[3]}
     text=${text#*"${BASH_REMATCH[0]}"}
   done
 }

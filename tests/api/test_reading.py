@@ -30,7 +30,9 @@ def test_every_problem_is_told_with_its_pointer() -> None:
     body = b"""{"service": "Not A Name", "kind": "redis", "colour": 1, "state": "runing",
       "placement": {"hosts": ["ok", "Bad Host"], "label": {}}, "parameters": {"Port": 1.5, "a/b~c": "x"},
       "overrides": {"h1": {"version": 7}}, "depends_on": "other"}"""
-    known = "depends_on, description, health, kind, monitoring, overrides, packages, parameters, placement, purge"
+    known = (
+        "cluster, depends_on, description, health, kind, monitoring, overrides, packages, parameters, placement, purge"
+    )
     word = "is not a name: lower-case letters, digits and underscores, a letter first, at most 48"
     service = "is not a service name: lower-case letters, digits and hyphens, a letter first, at most 48"
     host = "is not a host name: lower-case letters, digits and hyphens, dots between labels"

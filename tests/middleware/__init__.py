@@ -7,7 +7,12 @@ from tests.middleware.debian import (
     node_exporter_archive,
     prometheus_archive,
 )
+from tests.middleware.elasticsearch import elasticsearch_archive, opensearch_archive
+from tests.middleware.elasticsearch_stand_in import elasticsearch_stand_in
 from tests.middleware.kafka import kafka_archive
+from tests.middleware.kibana import kibana_archive
+from tests.middleware.kibana_stand_in import kibana_stand_in
+from tests.middleware.logstash_stand_in import logstash_stand_in
 from tests.middleware.mongodb import mongodb_archive
 from tests.middleware.mysql import mariadb_archive, mysql_archive
 from tests.middleware.nacos import nacos_archive
@@ -30,15 +35,21 @@ __all__ = [
     "Unavailable",
     "debian_nginx_archive",
     "debian_redis_archive",
+    "elasticsearch_archive",
+    "elasticsearch_stand_in",
     "java_app_archive",
     "java_runtime_archive",
     "kafka_archive",
+    "kibana_archive",
+    "kibana_stand_in",
+    "logstash_stand_in",
     "mariadb_archive",
     "mongodb_archive",
     "mysql_archive",
     "nacos_archive",
     "nginx_archive",
     "node_exporter_archive",
+    "opensearch_archive",
     "prometheus_archive",
     "redis_archive",
     "sentinel_jar",

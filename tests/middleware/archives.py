@@ -43,7 +43,10 @@ def cache_folder() -> Path:
 def made_archive(
     name: str, version: str, files: Mapping[str, tuple[bytes, int]], cache: Path | None = None, *, top: str = ""
 ) -> Package:
-    """A tar.gz of files (content and mode by path) below one folder, `<name>-<version>` unless `top` says another."""
+    """A tar.gz of files (content and mode by path) below one folder, `<name>-<version>` unless `top` says another.
+
+    A path that ends with a slash is an empty folder.
+    """
     folder = cache or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{top or f'{name}-{version}'}.tar.gz"
@@ -56,6 +59,8 @@ def made_archive(
             data, mode = files[path]
             member = tarfile.TarInfo(f"{top or f'{name}-{version}'}/{path}")
             member.size, member.mode = len(data), mode
+            if path.endswith("/"):
+                member.type = tarfile.DIRTYPE
             tar.addfile(member, io.BytesIO(data))
     Path(partial.name).chmod(0o644)
     Path(partial.name).replace(archive)

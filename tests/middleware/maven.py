@@ -43,6 +43,29 @@ def jars_of(coordinates: tuple[str, ...], cache: Path | None = None, *, versions
         return {path.name: path.read_bytes() for path in (Path(scratch) / "jars").glob("*.jar")}
 
 
+def jar_of(coordinates: str, cache: Path | None = None) -> bytes:
+    """One artifact (group:artifact:version) alone: for those whose list of what they need is in no repository."""
+    repository = (cache or cache_folder()) / "maven"
+    repository.mkdir(parents=True, exist_ok=True)
+    if shutil.which("mvn") is None:
+        raise NoMaven(f"{coordinates}: there is no mvn on this machine (Debian's package maven)")
+    with tempfile.TemporaryDirectory(dir=repository.parent) as scratch:
+        command = ["mvn", "-q", "-B", "-ntp", f"-Dmaven.repo.local={repository}", "dependency:copy"]
+        done = subprocess.run(
+            [*command, f"-Dartifact={coordinates}", f"-DoutputDirectory={scratch}"],
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_TIMEOUT_S,
+            check=False,
+        )
+        found = list(Path(scratch).glob("*.jar"))
+        if done.returncode != 0 or not found:
+            said = " / ".join((done.stdout + done.stderr).strip().splitlines()[:3])
+            raise NoMaven(f"{coordinates} could not be downloaded by Maven: {said[:400]}")
+        return found[0].read_bytes()
+
+
 def _project(coordinates: tuple[str, ...], versions: str) -> str:
     managed = f"<dependencyManagement><dependencies>{_dependency(versions, _BOM)}</dependencies></dependencyManagement>"
     wanted = "".join(_dependency(one) for one in coordinates)
@@ -60,3 +83,25 @@ def _dependency(coordinate: str, more: str = "") -> str:
         f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
         f"<version>{version}</version>{more}</dependency>"
     )
+
+
+def artifact_of(coordinate: str, cache: Path | None = None) -> Path:
+    """One file of a repository (group:artifact:version:type), nothing that it needs."""
+    repository = (cache or cache_folder()) / "maven"
+    repository.mkdir(parents=True, exist_ok=True)
+    if shutil.which("mvn") is None:
+        raise NoMaven(f"{coordinate}: there is no mvn on this machine (Debian's package maven)")
+    command = ["mvn", "-q", "-B", "-ntp", f"-Dmaven.repo.local={repository}", "dependency:get", "-Dtransitive=false"]
+    done = subprocess.run(
+        [*command, f"-Dartifact={coordinate}"],
+        capture_output=True,
+        text=True,
+        timeout=DOWNLOAD_TIMEOUT_S,
+        check=False,
+    )
+    group, artifact, version, kind = coordinate.split(":")
+    file = repository.joinpath(*group.split("."), artifact, version, f"{artifact}-{version}.{kind}")
+    if done.returncode != 0 or not file.exists():
+        said = " / ".join((done.stdout + done.stderr).strip().splitlines()[:3])
+        raise NoMaven(f"{coordinate} could not be downloaded by Maven: {said[:400]}")
+    return file

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.middleware.archives import Package, Unavailable, cache_folder, made_archive, package_of
-from tests.middleware.maven import jars_of
+from tests.middleware.maven import jar_of, jars_of
 
 _KNOWN = ("9.6.0", "10.1.0")
 _CONFIG = Path(__file__).with_name("skywalking_config")
@@ -37,14 +37,14 @@ def skywalking_agent_archive(version: str = "9.4.0", cache: Path | None = None) 
     kept = (cache or cache_folder()) / f"apache-skywalking-java-agent-{version}.tar.gz"
     if kept.exists():
         return package_of("skywalking-agent", version, kept)
-    jars = jars_of((f"org.apache.skywalking:apm-agent:{version}",), cache)
+    jar = jar_of(f"org.apache.skywalking:apm-agent:{version}", cache)
     config = (
         "agent.service_name=${SW_AGENT_NAME:Your_ApplicationName}\n"
         "collector.backend_service=${SW_AGENT_COLLECTOR_BACKEND_SERVICES:127.0.0.1:11800}\n"
         "logging.level=${SW_LOGGING_LEVEL:INFO}\n"
     )
     files = {
-        "skywalking-agent.jar": (jars[f"apm-agent-{version}.jar"], 0o644),
+        "skywalking-agent.jar": (jar, 0o644),
         "config/agent.config": (config.encode(), 0o644),
         "plugins/README": (b"upstream's plugins are in no registry\n", 0o644),
         "activations/README": (b"as plugins\n", 0o644),

@@ -8,7 +8,7 @@ from tests.end_to_end.demo import catalogue
 from tests.middleware import Package, mariadb_archive, node_exporter_archive, prometheus_archive
 from tests.middleware.packages import java_app_archive, java_runtime_archive, valkey_archive
 
-VALKEY_PORT, JAVA_PORT, MYSQL_PORT = 6379, 8080, 3306
+VALKEY_PORT, JAVA_PORT = 6379, 8080
 Members = Sequence[tuple[str, str]]
 """Hosts and their addresses; the first one is the primary."""
 
@@ -82,32 +82,6 @@ def cache_cluster(members: Members) -> str:
     entry = cache("-", appendonly=True).replace("service: cache\n", "service: redis-shared\n")
     entry += "secrets: {password: shared}\n"
     return entry.replace("placement: {hosts: [-]}\n", f"cluster:\n  members:\n{told}  primary: {members[0][0]}\n")
-
-
-def database_cluster(members: Members) -> str:
-    """A MariaDB and its replicas; the passwords are the secrets shared and replication."""
-    package = mariadb_archive("10.11.19")
-    entry = catalogue.service(
-        "mysql-shared",
-        "mysql",
-        package.version,
-        ", ".join(host for host, _ in members),
-        packages={"server": f"{package.name}-{package.version}"},
-        parameters={
-            "bind": "*",
-            "buffer_pool_size": "32mb",
-            "database": "shop",
-            "user": "app",
-            "replication_user": "replica",
-        },
-    )
-    follows = f', replica_of: "{members[0][1]}:{MYSQL_PORT}"'
-    overrides = (
-        f"  {host}: {{parameters: {{server_id: {number}{follows if number > 1 else ''}}}}}\n"
-        for number, (host, _) in enumerate(members, 1)
-    )
-    named = "secrets: {user_password: shared, replication_password: replication}"
-    return f"{entry}{named}\noverrides:\n{''.join(overrides)}"
 
 
 def node_exporter() -> str:

@@ -16,7 +16,6 @@ import pytest
 from msgspec import Struct
 
 from tests.end_to_end.test_secrets import new_canary
-from tests.middleware import mariadb_archive
 from tests.vm import shop
 from tests.vm.host import Host
 from tests.vm.lab import at_once
@@ -25,7 +24,7 @@ from tests.vm.waiting import until
 pytestmark = pytest.mark.slow
 WRITER = Path(__file__).with_name("writer.py")
 MEMBERS = ("one", "two", "three")
-PORTS = {"redis": shop.VALKEY_PORT, "mysql": shop.MYSQL_PORT}
+PORTS = {"redis": shop.VALKEY_PORT}
 
 
 class Cluster(Struct, frozen=True, kw_only=True):
@@ -78,12 +77,8 @@ def cluster(request: pytest.FixtureRequest, new_host: Callable[..., Host]) -> Cl
     for host in hosts:
         host.lab.network.change(host.name, serves=PORTS[kind])
         host.declare(f"address: {host.machine.address}\n")
-    if kind == "mysql":
-        site.add_package(mariadb_archive("10.11.19"))
-        site.run("secret", "set", "replication", given=new_canary()[:32])
     site.run("secret", "set", "shared", given=password)
-    entry = shop.cache_cluster if kind == "redis" else shop.database_cluster
-    site.declare(None, **{f"{kind}-shared": entry([(host.name, host.machine.address) for host in hosts])})
+    site.declare(None, **{f"{kind}-shared": shop.cache_cluster([(host.name, host.machine.address) for host in hosts])})
     at_once([host.paste for host in hosts])
     made = Cluster(kind=kind, hosts=hosts, password=password)
     made.until_converged()
@@ -116,13 +111,10 @@ def test_a_replica_that_lost_its_power_catches_up(cluster: Cluster, measured: Ca
 
 
 def test_a_primary_that_crashed_is_back(cluster: Cluster, measured: Callable[[str], None]) -> None:
-    """The primary's VM is gone at once, and boots again. MariaDB's loses power: what it acknowledged is on the disk."""
+    """The primary's VM is gone at once, with every process of it, and boots again."""
     machine = cluster.hosts[0].machine
-    with cluster.written("primary's VM crashed" if cluster.kind == "redis" else "primary without power", measured):
-        if cluster.kind == "redis":
-            machine.kill()
-        else:
-            machine.lose_power()
+    with cluster.written("primary's VM crashed", measured):
+        machine.kill()
         machine.boot()
         until("a pass of this boot", lambda: int(cluster.hosts[0].alive().get("passes", "0")) > 0)
         cluster.until_converged()

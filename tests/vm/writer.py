@@ -1,7 +1,7 @@
 """A client that writes one number after the other, and counts what was acknowledged; run in a VM's network namespace.
 
-writer.py redis|mysql HOST PORT         writes until a line comes; prints {"acknowledged": N, "longest_pause_s": S}
-writer.py redis|mysql HOST PORT COUNT   prints those of the numbers 1 to COUNT that are not there
+writer.py redis HOST PORT         writes until a line comes; prints {"acknowledged": N, "longest_pause_s": S}
+writer.py redis HOST PORT COUNT   prints those of the numbers 1 to COUNT that are not there
 
 The first line of its input is the password. An attempt whose answer never came is not acknowledged: the number
 is tried again until it is, as an application would.
@@ -52,35 +52,6 @@ class Redis:
         return answer
 
 
-class MySql:
-    """By PyMySQL, as the account app in the database shop; each number in a transaction of its own."""
-
-    def __init__(self, host: str, port: int, password: str) -> None:
-        import pymysql  # noqa: PLC0415 - not needed for Redis
-
-        self._db = pymysql.connect(
-            host=host,
-            port=port,
-            user="app",
-            password=password,
-            database="shop",
-            autocommit=True,
-            connect_timeout=int(WAITS_S),
-            read_timeout=WAITS_S,
-            write_timeout=WAITS_S,
-        )
-
-    def write(self, number: int) -> None:
-        with self._db.cursor() as cursor:
-            if number == 1:
-                cursor.execute("CREATE TABLE IF NOT EXISTS written (n INT PRIMARY KEY) ENGINE=InnoDB")
-            cursor.execute("INSERT IGNORE INTO written VALUES (%s)", (number,))
-
-    def has(self, number: int) -> bool:
-        with self._db.cursor() as cursor:
-            return bool(cursor.execute("SELECT n FROM written WHERE n = %s", (number,)))
-
-
 def write(connect: Callable[[], Store]) -> dict[str, object]:
     """Until the input ends."""
     acknowledged: list[int] = []
@@ -104,10 +75,7 @@ def main() -> None:
     """As the arguments say."""
     kind, host, port, *rest = sys.argv[1:]
     password = sys.stdin.readline().rstrip("\n")
-    kinds: dict[str, Callable[[], Store]] = {
-        "redis": lambda: Redis(host, int(port), password),
-        "mysql": lambda: MySql(host, int(port), password),
-    }
+    kinds: dict[str, Callable[[], Store]] = {"redis": lambda: Redis(host, int(port), password)}
     made = kinds[kind]
     if rest:
         store, count = made(), int(rest[0])

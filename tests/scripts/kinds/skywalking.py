@@ -100,7 +100,6 @@ CASE = Case(
         ("bind", "localhost"),
         ("oap_addresses", "oap:12800"),
         ("storage", "oracle"),
-        ("storage", "mysql"),
         ("storage_url", "jdbc:mysql://a/b"),
         ("storage_namespace", "A B"),
         ("records_kept", "0"),
