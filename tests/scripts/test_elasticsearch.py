@@ -205,7 +205,8 @@ def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> Non
     for node in nodes:
         node.do("install", "configure")
     begun = [node.begin("start") for node in nodes]
-    assert [0, 0, 0] == [one.wait().code for one in begun]
+    said = [one.wait() for one in begun]
+    assert [0, 0, 0] == [one.code for one in said], [one.err[-300:] for one in said]
     write(nodes[0])
     ask(nodes[0], "PUT", "/kept/_settings", {"index": {"number_of_replicas": 1}})
     assert eventually(120, lambda: ["running"] * 3 == [node.state_now() for node in nodes])
