@@ -97,7 +97,7 @@ def lint(session: nox.Session) -> None:
         ["mypy"],
         ["mypy", *TYPED],
         ["lint-imports"],
-        ["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *shell_scripts()],
+        ["shellcheck", "--external-sources", "--check-sourced", "--source-path=SCRIPTDIR", *shell_scripts()],
         ["shfmt", "--indent", "2", "--case-indent", "--language-dialect", "bash", "--diff", *kind_scripts()],
         ["python", ".ci/committed_words.py", *committed_files()],
     ]
