@@ -121,17 +121,17 @@ differs() { # differs KEY WAS IS added|changed|removed
   local was='(not set)' is='(not set)'
   case $1 in
     "=$NOT_SHOWN"*) DRIFT+=("$name: a line that is not shown was $4") ;;
-    =*) shown "${1#=}" && DRIFT+=("$name: line $4: $REPLY") ;;
+    =*) shown_value "${1#=}" && DRIFT+=("$name: line $4: $REPLY") ;;
     *)
-      [[ $4 == added ]] || { shown "$2" && was=$REPLY; }
-      [[ $4 == removed ]] || { shown "$3" && is=$REPLY; }
+      [[ $4 == added ]] || { shown_value "$2" && was=$REPLY; }
+      [[ $4 == removed ]] || { shown_value "$3" && is=$REPLY; }
       [[ $was != '(secret)' || $is != '(secret)' ]] || is='(another secret)'
       DRIFT+=("$name: ${1:1:60} = $was -> $is")
       ;;
   esac
 }
 
-shown() { # shown VALUE -> REPLY
+shown_value() { # shown_value VALUE -> REPLY
   REPLY=$1
   case $1 in
     '') REPLY='(empty)' ;;
