@@ -97,7 +97,8 @@ def lint(session: nox.Session) -> None:
         ["mypy"],
         ["mypy", *TYPED],
         ["lint-imports"],
-        ["shellcheck", "--external-sources", "--check-sourced", "--source-path=SCRIPTDIR", *shell_scripts()],
+        ["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *shell_scripts()],
+        ["shellcheck", "--external-sources", "--check-sourced", "--source-path=SCRIPTDIR", *control_scripts()],
         ["shfmt", "--indent", "2", "--case-indent", "--language-dialect", "bash", "--diff", *kind_scripts()],
         ["python", ".ci/committed_words.py", *committed_files()],
     ]
@@ -247,6 +248,11 @@ def committed_files() -> list[str]:
 def kind_scripts() -> list[str]:
     """The scripts of the kinds, and what they share."""
     return [name for name in committed_files() if re.fullmatch(r"scripts/(([a-z_]+/)?[a-z_]+)\.sh", name)]
+
+
+def control_scripts() -> list[str]:
+    """The script of each kind, from which all that it reads is found."""
+    return [name for name in committed_files() if re.fullmatch(r"scripts/[a-z_]+ctl\.sh", name)]
 
 
 def shell_scripts() -> list[str]:
