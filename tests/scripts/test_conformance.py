@@ -251,7 +251,7 @@ def _hostile_pairs(kind: str, canary: Path) -> list[tuple[Parameter, str]]:
     """Every value for what takes free text, some for the rest; more of them, mixed, where more are asked for."""
     values, parameters = hostile_values(canary), meta_of(kind).parameters
     free = ("string", "text", "secret", "path")
-    pairs = [(one, value) for one in parameters for value in values[:: 1 if HOSTILE or one.type in free else 4]]
+    pairs = [(one, value) for one in parameters for value in values[:: 1 if HOSTILE or one.type in free else 12]]
     chance = random.Random(f"{os.environ.get('TOWLINE_TEST_SEED', '7')}-{kind}")
     short = [value for value in values if len(value) < 100]
     while parameters and len(pairs) < HOSTILE:
