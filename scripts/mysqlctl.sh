@@ -214,6 +214,9 @@ settle() {
 
 answers_or_gone() { ! running || ask 'SELECT 1'; }
 
+# MariaDB that is told to end in the midst of its start does neither, until it is killed.
+before_end() { deadline 60 20 && { wait_until answers_or_gone || log 'does not answer; is told to end all the same'; }; }
+
 replicate() {
   if noted replicates "$etc/replica.sql"; then return 0; fi
   said "$etc/replica.sql" 'its replication'

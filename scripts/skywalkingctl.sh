@@ -42,7 +42,7 @@ start_timeout    | duration | 5m        | 1s..1h   | none    | How long the star
 stop_timeout     | duration | 1m        | 1s..1h   | restart | How long an orderly end may take
 '
 PACKAGES='
-server | required | archive as upstream publishes it (apache-skywalking-apm-VERSION.tar.gz): oap-libs, config, webapp | oap-libs/server-core-*.jar config/application.yml
+server | required | archive as upstream publishes it (apache-skywalking-apm-VERSION.tar.gz): oap-libs, config, webapp | oap-libs/server-core-*.jar
 driver | optional | jar with the JDBC driver, for mysql, which upstream leaves out
 jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '

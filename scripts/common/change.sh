@@ -64,6 +64,7 @@ stop() {
   to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}"
   local -r patience=$REPLY
   if [[ ${TOWLINE_STATE-} == absent ]] && declare -F leave >/dev/null && running; then leave; fi
+  if declare -F before_end >/dev/null && running; then before_end; fi
   stop_unit
   ! running || stop_owner
   if running; then end_process "$patience"; fi

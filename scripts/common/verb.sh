@@ -3,7 +3,7 @@
 #
 # A kind has: launch_command (sets LAUNCH_COMMAND ...), healthy (true, or false and REASON), CONFIG_FILES and LINKS in
 # service_files, and its own verbs. It may have settle: what is left to do once the process is there, on each start; leave: what
-# others must know before a service that shall be absent ends; take_back: what it changed of the host itself, at uninstall; and
+# others must know before a service that shall be absent ends; before_end: what a process must have reached to be told to end; take_back: what it changed of the host itself, at uninstall; and
 # whole (true, or false and REASON): its cluster as this member sees it, asked right after healthy, and only by a look: a
 # start does not wait for others. A kind that needs more defines the verb itself, after this file.
 

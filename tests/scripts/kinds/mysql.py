@@ -110,6 +110,7 @@ CASE = Case(
         ("extra", "no_such_thing = 1"),
         ("colour", "blue"),
     ),
+    own_writing=("log/", "data/db/"),
     arrives={"user_password": _password_of("app"), "root_password": _password_of("root")},
     real=Real(
         software=(
