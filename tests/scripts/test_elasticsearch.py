@@ -187,7 +187,7 @@ def test_a_launcher_that_dies_takes_its_child_along(folder: Path) -> None:
     service = search(folder)
     service.do("install", "configure", "start")
     os.kill(service.process(), signal.SIGKILL)
-    assert "stopped" == service.state_now()
+    assert eventually(60, lambda: service.state_now() == "stopped")
     service.do("start")
     assert [service.parameters["port"]] == service.status().all("port")
 

@@ -234,7 +234,7 @@ def test_degraded_has_its_words(folder: Path) -> None:
     assert f"the member {second} is 300 s behind the primary" == made.reasons()[0]
     made.tell(lag={})
     os.kill(made.members[1].process(), signal.SIGKILL)
-    assert f"the member {second} cannot be reached: Connection refused" == made.reasons()[0]
+    assert eventually(60, lambda: f"the member {second} cannot be reached: Connection refused" == made.reasons()[0])
     made.members[1].do("start")
     assert ["running"] * 3 == [member.state_now() for member in made.members]
     made.tell(primary=None, state={first: 2})
