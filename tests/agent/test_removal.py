@@ -193,7 +193,7 @@ def test_a_step_that_runs_is_not_torn(prefix: Prefix) -> None:
     lock = prefix.path / "steps/1/lock"
     step = subprocess.Popen(["flock", str(lock), "sleep", "60"])
     try:
-        assert eventually(10, lock.exists)
+        assert eventually(60, lock.exists)
         text = "no_step_runs() { REPLY=steps/1/lock; return 1; }\nwait_for() { no_step_runs; }\nhand_uninstall"
         with pytest.raises(AssertionError, match=r"a step runs still .*steps/1/lock.*: the agent is stopped"):
             prefix.functions(text)

@@ -41,7 +41,7 @@ def test_a_killed_agent_is_back(prefix: Prefix) -> None:
     prefix.heal()
     pid, _ = prefix.runs() or (0, "")
     os.kill(pid, signal.SIGKILL)
-    assert eventually(10, lambda: prefix.runs() is None)
+    assert eventually(60, lambda: prefix.runs() is None)
     prefix.heal()
     assert pid != (prefix.runs() or (pid, ""))[0]
 
@@ -120,7 +120,7 @@ def test_a_stranger_with_the_lock_is_left_alone(prefix: Prefix) -> None:
     lock = prefix.path / "state" / "lock"
     stranger = subprocess.Popen(["flock", str(lock), "sleep", "60"])
     try:
-        assert eventually(10, lambda: _is_locked(lock))
+        assert eventually(60, lambda: _is_locked(lock))
         lock.write_text(f"{stranger.pid}\n")
         assert ([], [], None) == (prefix.heal(), prefix.starts(), stranger.poll())
         assert "" == prefix.functions("known_mode; end_alone").stdout

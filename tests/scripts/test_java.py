@@ -243,7 +243,7 @@ def test_the_log_is_turned_over(folder: Path) -> None:
     for number in range(200):
         urlopen(f"http://127.0.0.1:{service.parameters['port']}/health?{number}", timeout=10).close()
     log = service.root / "log" / "app.log"
-    assert eventually(10, lambda: "health?199" in log.read_text())
+    assert eventually(60, lambda: "health?199" in log.read_text())
     assert ["app.log", "app.log.1", "app.log.2"] == sorted(p.name for p in log.parent.iterdir())
     assert max(p.stat().st_size for p in log.parent.iterdir()) <= 4096
 

@@ -78,7 +78,7 @@ def test_two_starts_at_once_start_one(folder: Path) -> None:
     for _ in range(5):
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     assert eventually(20, lambda: service.state_now() == "running")
-    assert eventually(10, lambda: _servers_below(folder) == [service.process()])
+    assert eventually(60, lambda: _servers_below(folder) == [service.process()])
     service.do("stop")
 
 

@@ -75,7 +75,7 @@ def test_workers_without_a_master_do_not_hold_the_port(folder: Path) -> None:
     service = nginx(folder, worker_processes="2")
     service.do("install", "configure", "start")
     os.kill(service.process(), signal.SIGKILL)
-    assert eventually(5, lambda: service.state_now() == "stopped")
+    assert eventually(60, lambda: service.state_now() == "stopped")
     service.do("start")
     assert (200, "It works.") == get(service)
 

@@ -158,7 +158,7 @@ def test_a_configuration_that_cannot_be_read_is_degraded(folder: Path) -> None:
     (service.root / "etc/prometheus.yml").write_text("scrape_configs: 1\n")
     os.kill(before, signal.SIGHUP)
     wanted = "could not read its configuration, and keeps the earlier one: its log says why"
-    assert eventually(10, lambda: service.status().reason == wanted)
+    assert eventually(60, lambda: service.status().reason == wanted)
     assert "degraded" == service.state_now()
     service.do("configure", "reload")
     assert ("running", before) == (service.state_now(), service.process())
