@@ -73,6 +73,7 @@ take_in() {
   own_name && name=$REPLY
   set_elsewhere || return 0
   for ((tries = 0; tries < 30; tries++)); do
+    if ask_hello && in_set; then return 0; fi # it was among those of whom the set was formed just now
     if set_elsewhere && [[ -n $REPLY ]] && changed_set "$REPLY" with "$name"; then return 0; fi
     pause 1
   done
