@@ -188,11 +188,7 @@ launch_command() {
   if with_zookeeper; then make_storage; else format_storage; fi
   mapfile -t LAUNCH_COMMAND <"$etc/command"
   LAUNCH_FOLDER=$data
-  keeper
-  [[ $REPLY == plain ]] || return 0 # a unit says it by LimitNOFILE=
-  local -r most=${PARAM[open_files]:-$(ulimit -Hn)}
-  prlimit "--nofile=$most" true 2>/dev/null || fail "$NOT_INSTALLED" "this account may open $(ulimit -Hn) files, parameter open_files says $most"
-  LAUNCH_COMMAND=(/usr/bin/prlimit "--nofile=$most" "${LAUNCH_COMMAND[@]}")
+  limited
 }
 
 unit_lines() { to_seconds "${PARAM[stop_timeout]}" && printf '%s\n' "LimitNOFILE=${PARAM[open_files]:-65536}" "TimeoutStopSec=$REPLY"; }

@@ -20,11 +20,11 @@ from api.publish.issue import Issue, Snapshot, Terms, inputs_digest, issue_docum
 from api.publish.rolls import hosts_of, rolling
 from api.publish.sealer import Encrypted, Sealer
 from api.publish.target import Target
-from api.repositories import catalogue, deliveries, publications, rolls, secrets
+from api.repositories import catalogue, deliveries, publications, secrets
 from api.repositories import trust as notes
 from api.services.delivering import Delivered, deliver
 from api.services.lease import PUBLISHER, Lease, hold
-from api.services.rolls import Held, stamp_of, tell_of_rolls, waiting_hosts
+from api.services.rolls import Held, heard, stamp_of, tell_of_rolls, waiting_hosts
 from api.services.standing import STALE_AFTER_POLLS
 from api.services.trust import trust_of
 from api.vault import Vault
@@ -144,8 +144,8 @@ async def _look(connection: AsyncConnection, publisher: Publisher) -> _Look:
     last = await publications.last_publication(connection)
     held = publications.held_in(last)
     waiting = waiting_hosts(held)
-    heard = await rolls.heard(connection, waiting, now=publisher.now(), polls=publisher.polls, bodies=False)
-    said = stamp_of(waiting, heard)
+    known = await heard(connection, waiting, now=publisher.now(), polls=publisher.polls, bodies=False)
+    said = stamp_of(waiting, known)
     same = last is not None and last.inputs == inputs_digest((inputs, said)) and publisher.now() < moment(last.due_us)
     return _Look(
         settled=_as_before(last.orphans, last.refused, held) if last is not None and same else None,
@@ -173,7 +173,7 @@ async def _issue(engine: AsyncEngine, publisher: Publisher, lease: Lease) -> Pub
             epoch=look.epoch,
             origin=look.origin,
             sealer=await _sealer(connection, publisher.vault),
-            heard=await rolls.heard(connection, in_clusters, now=now, polls=publisher.polls),
+            heard=await heard(connection, in_clusters, now=now, polls=publisher.polls),
         )
     terms = Terms(
         kinds=look.bundle.kinds,

@@ -1,22 +1,46 @@
 """Changes of clusters on their way: what is waited for, and what is told of it."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.moments import micros
+from api.moments import micros, moment
 from api.principal import SCHEDULE
 from api.publish.issue import Issue
 from api.publish.rolls import Heard, Hold
-from api.repositories import publications
+from api.repositories import publications, rolls
 from api.services import audit
+from api.services.standing import silence_limit_s
+from desired_state.catalogue import HostEntry
 from desired_state.names import HostName, ServiceName
 
 Held = Mapping[HostName, tuple[Hold, ...]]
 """What is held back, by host."""
+_ENTRY = msgspec.json.Decoder(HostEntry)
 _NAMED = 20
 """Hosts of one event that are named."""
+
+
+async def heard(
+    connection: AsyncConnection, hosts: Collection[HostName], *, now: datetime, polls: int, bodies: bool = True
+) -> dict[HostName, Heard]:
+    """What is known of these hosts, `polls` polls of silence being too many. Without `bodies` only what changes with
+    every report of theirs."""
+    return {
+        row.name: Heard(
+            note=row.note, status=row.status, seq=row.seq or 0, fresh=_is_fresh(row.entry, row.seen_us, now, polls)
+        )
+        for row in await rolls.last_words(connection, hosts, bodies=bodies)
+    }
+
+
+def _is_fresh(entry: bytes, seen_us: int | None, now: datetime, polls: int) -> bool:
+    if seen_us is None:
+        return False
+    limit = timedelta(seconds=silence_limit_s(_ENTRY.decode(entry).poll_interval_s, polls))
+    return abs(now - moment(seen_us)) <= limit
 
 
 def waiting_hosts(held: Held) -> frozenset[HostName]:
