@@ -217,7 +217,7 @@ def test_a_puller_of_the_archive_converges_a_host(host: EnrolledHost, release: P
     [
         ("crashes", "broken on purpose: ends at its start"),
         ("unreachable", "broken on purpose: no way to http://127.0.0.1"),
-        ("schema", "table ratchet already exists"),
+        ("schema", "table half_way already exists"),
     ],
 )
 def test_a_broken_agent_fails_as_it_is_meant_to(

@@ -26,11 +26,11 @@ def unreachable(client, method, url, **_):
     raise Unavailable("broken on purpose: no way to " + url)
 HttpClient.stream = unreachable
 """,
-    # A migration that fails in its middle.
+    # A migration that fails in its middle, on whatever database it finds.
     "schema": """\
 from puller.store import connection
 def migrate(db, *_, **__):
-    db.executescript("BEGIN IMMEDIATE; CREATE TABLE half_way (n); CREATE TABLE ratchet (n); COMMIT;")
+    db.executescript("BEGIN IMMEDIATE; CREATE TABLE half_way (n); CREATE TABLE half_way (n); COMMIT;")
 connection.migrate = migrate
 """,
     # Its schema is one ahead, with a way back; then it ends. The agent before it must be able to go on.
