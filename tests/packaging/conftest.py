@@ -86,8 +86,8 @@ def probe(agent_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return unpack(variant(agent_archive, folder, patch={"site/puller/cli.py": RUNS_CODE}), folder / "release")
 
 
-@pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnrolledHost]:
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[EnrolledHost]:
     """A host that never had a document, and its backend."""
-    with enrolled_host(tmp_path_factory.mktemp("enrolled")) as made:
+    with enrolled_host(tmp_path / "enrolled") as made:
         yield made
