@@ -46,9 +46,23 @@ accounts_sql() {
     secret_text user_password && account "${PARAM[user]}" "${PARAM[user_from]}" "$REPLY"
     [[ -z ${PARAM[database]} ]] || printf "GRANT ALL ON \`%s\`.* TO '%s'@'%s';\n" "${PARAM[database]//_/\\_}" "${PARAM[user]}" "${PARAM[user_from]}"
   fi
+  [[ -z ${PARAM[monitor_user]} ]] || monitor_sql
   [[ -n ${PARAM[replication_user]} ]] || return 0
   secret_text replication_password && account "${PARAM[replication_user]}" % "$REPLY"
   printf "GRANT REPLICATION SLAVE ON *.* TO '%s'@'%%';\n" "${PARAM[replication_user]}"
+}
+
+# monitor_sql: an exporter on this host comes by TCP, from the address that it calls. Three connections at most, so that one
+# that hangs takes none from the applications.
+monitor_sql() {
+  local address
+  for address in 127.0.0.1 ${PARAM[bind]//,/ }; do
+    [[ $address != '*' && $address != 0.0.0.0 && $address != :: ]] || continue
+    secret_text monitor_password && account "${PARAM[monitor_user]}" "$address" "$REPLY"
+    printf "ALTER USER '%s'@'%s' WITH MAX_USER_CONNECTIONS 3;\n" "${PARAM[monitor_user]}" "$address"
+    printf "GRANT PROCESS, REPLICATION CLIENT%s ON *.* TO '%s'@'%s';\n" "$(! is_mariadb || echo ', SLAVE MONITOR')" "${PARAM[monitor_user]}" "$address"
+    printf "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n" "${PARAM[monitor_user]}" "$address"
+  done
 }
 
 # replica_sql is run by the script whenever it has changed; the server remembers where it was.

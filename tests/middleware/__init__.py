@@ -4,8 +4,10 @@ from tests.middleware.archives import Package, Unavailable
 from tests.middleware.debian import (
     debian_nginx_archive,
     debian_redis_archive,
+    mysqld_exporter_archive,
     node_exporter_archive,
     prometheus_archive,
+    redis_exporter_archive,
 )
 from tests.middleware.elasticsearch import elasticsearch_archive, opensearch_archive
 from tests.middleware.elasticsearch_stand_in import elasticsearch_stand_in
@@ -46,12 +48,14 @@ __all__ = [
     "mariadb_archive",
     "mongodb_archive",
     "mysql_archive",
+    "mysqld_exporter_archive",
     "nacos_archive",
     "nginx_archive",
     "node_exporter_archive",
     "opensearch_archive",
     "prometheus_archive",
     "redis_archive",
+    "redis_exporter_archive",
     "sentinel_jar",
     "site_archive",
     "skywalking_agent_archive",
