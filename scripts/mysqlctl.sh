@@ -86,10 +86,7 @@ parameters_fit() {
   peers_fit
   [[ ${PARAM[bind]} =~ ^(\*|[0-9A-Fa-f.:]+(,[0-9A-Fa-f.:]+)*)$ ]] || problem bind 'is no address'
   for name in character_set collation; do [[ ${PARAM[$name]} =~ ^[a-z0-9_]*$ ]] || problem "$name" 'is no name of one'; done
-  for name in user replication_user monitor_user; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9_.-]*$ ]] || problem "$name" 'has something else than letters, digits and _ . -'; done
-  for name in user monitor_user; do [[ ! ${PARAM[$name]} =~ ^(root|towline|mysql|mariadb\.sys|mysql\..*)$ ]] || problem "$name" 'is an account of the software itself'; done
-  [[ -z ${PARAM[monitor_user]} || (${PARAM[monitor_user]} != "${PARAM[user]}" && ${PARAM[monitor_user]} != "${PARAM[replication_user]}") ]] || problem monitor_user 'is an account for something else already'
-  [[ -z ${PARAM[user]} || ${PARAM[user]} != "${PARAM[replication_user]}" ]] || problem replication_user 'is the account of the application'
+  accounts_fit
   [[ ${PARAM[database]} =~ ^[A-Za-z0-9_-]*$ ]] || problem database 'has something else than letters, digits and _ -'
   [[ ${PARAM[user_from]} =~ ^[A-Za-z0-9.:%/_-]+$ ]] || problem user_from 'is no address or pattern of one'
   [[ ${PARAM[sql_mode]} =~ ^[A-Z_]*(,[A-Z_]+)*$ ]] || problem sql_mode 'is not words with commas between'

@@ -13,7 +13,7 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 KIND=mysqld_exporter
 SUMMARY='Exporter of the metrics of MySQL and MariaDB'
 HOLDS_DATA=false
-VERSIONS='0 1'
+VERSIONS='0.12 0.13 0.14 0.15 0.16 0.17 0.18 0.19 1'
 PORTS=port
 METRICS='port /metrics'
 

@@ -85,9 +85,14 @@ password_json() {
 
 launch_command() { launch_with_arguments; }
 
+# The exporter tells why, but of an address that refuses it, or refuses its password, only that another way failed as well.
 healthy() {
   ! shows_up redis_up /metrics 'redis_exporter_last_scrape_error[{]' || return 0
-  [[ ! $REPLY =~ err=\"([^\"]+)\" ]] || REASON+=", ${BASH_REMATCH[1]:0:200}"
+  if [[ $REPLY =~ err=\"dial\ redis: ]]; then
+    REASON+=', or refuses the password'
+  elif [[ $REPLY =~ err=\"([^\"]+)\" ]]; then
+    REASON+=": ${BASH_REMATCH[1]:0:200}"
+  fi
   return 1
 }
 

@@ -32,6 +32,14 @@ replicate_mysql() {
     "${1%:*}" "${1##*:}" "${PARAM[replication_user]}" "$REPLY" ' SOURCE_CONNECT_RETRY=5, SOURCE_AUTO_POSITION=1, SOURCE_SSL=1'
 }
 
+accounts_fit() { # their names
+  local name
+  for name in user replication_user monitor_user; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9_.-]*$ ]] || problem "$name" 'has something else than letters, digits and _ . -'; done
+  for name in user monitor_user; do [[ ! ${PARAM[$name]} =~ ^(root|towline|mysql|mariadb\.sys|mysql\..*)$ ]] || problem "$name" 'is an account of the software itself'; done
+  [[ -z ${PARAM[monitor_user]} || (${PARAM[monitor_user]} != "${PARAM[user]}" && ${PARAM[monitor_user]} != "${PARAM[replication_user]}") ]] || problem monitor_user 'is an account for something else already'
+  [[ -z ${PARAM[user]} || ${PARAM[user]} != "${PARAM[replication_user]}" ]] || problem replication_user 'is the account of the application'
+}
+
 # accounts_sql is run by the server itself at each start, before it lets anybody in: whatever was done to these accounts
 # by hand, or whichever call was killed, they are right again. Not for the binary log: a replica has its own.
 accounts_sql() {

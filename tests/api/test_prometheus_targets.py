@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from api.principal import Role
+from api.publish.bundle import read_scripts, shipped_folder
 from api.services.monitoring import address_of
 from desired_state.catalogue import HostEntry, Placement, ServiceEntry
 from tests.api.house import FAKE_CTL, SHIPPED, START, House
@@ -91,6 +92,21 @@ def test_a_running_service_with_metrics_is_a_target(world: World) -> None:
         },
     }
     assert [expected] == world.targets()
+
+
+@pytest.mark.parametrize(
+    ("kind", "port"), [("redis_exporter", 9121), ("mysqld_exporter", 9104), ("node_exporter", 9100)]
+)
+def test_an_exporter_is_a_target_without_a_further_step(small: World, kind: str, port: int) -> None:
+    """Its own `meta`, as it ships, says where its page is."""
+    assert small.house.backend is not None
+    small.house.backend.shipped = read_scripts(shipped_folder())
+    paper = small.host("db-1", service=replace(WEB, kind=kind, version="1"))
+    small.report(paper)
+    labels = {"host": "db-1", "service": "web", "kind": kind, "__metrics_path__": "/metrics", "label_role": "web"}
+    assert [{"targets": [f"db-1:{port}"], "labels": labels}] == [
+        group for group in small.targets() if group["labels"]["service"] == "web"
+    ]
 
 
 def test_no_targets_are_an_empty_list(small: World) -> None:

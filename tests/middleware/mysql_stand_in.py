@@ -1,10 +1,9 @@
-"""Stands in for a MySQL that lets somebody in: python mysql_stand_in.py PORT USER, with the password in a file `password` here.
+"""Stands in for a MySQL that lets one account in: mysql_stand_in.py PORT USER, its password in file `password` here.
 
-It speaks as much of the protocol as a client needs who logs in by mysql_native_password and asks for the version: for the
+It speaks as much of the protocol as a client needs who logs in by mysql_native_password and asks for the version: for
 programs that only ask a MySQL, where the real one would take long to start.
 """
 
-import os
 import socketserver
 import sys
 from hashlib import sha1
@@ -29,8 +28,9 @@ def _greeting() -> bytes:
 
 
 def _proof(password: bytes) -> bytes:
-    once = sha1(password).digest()
-    mixed = sha1(_SALT + sha1(once).digest()).digest()
+    once = sha1(password, usedforsecurity=False).digest()
+    twice = sha1(once, usedforsecurity=False).digest()
+    mixed = sha1(_SALT + twice, usedforsecurity=False).digest()
     return bytes(a ^ b for a, b in zip(once, mixed, strict=True))
 
 
@@ -77,5 +77,4 @@ class Server(socketserver.ThreadingTCPServer):
 
 if __name__ == "__main__":
     with Server(("127.0.0.1", int(sys.argv[1])), Client) as server:
-        os.umask(0o077)
         server.serve_forever()

@@ -1,4 +1,4 @@
-"""The exporter of MySQL's metrics: beside a real MariaDB where its life is run, else beside a stand-in that lets it in."""
+"""The exporter of MySQL's metrics: beside a real MariaDB in `nox -s middleware`, else beside a stand-in."""
 
 import re
 import subprocess
