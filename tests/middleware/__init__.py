@@ -11,6 +11,7 @@ from tests.middleware.debian import (
 )
 from tests.middleware.elasticsearch import elasticsearch_archive, opensearch_archive
 from tests.middleware.elasticsearch_stand_in import elasticsearch_stand_in
+from tests.middleware.jmx import jmx_jar
 from tests.middleware.kafka import kafka_archive
 from tests.middleware.kibana import kibana_archive
 from tests.middleware.kibana_stand_in import kibana_stand_in
@@ -41,6 +42,7 @@ __all__ = [
     "elasticsearch_stand_in",
     "java_app_archive",
     "java_runtime_archive",
+    "jmx_jar",
     "kafka_archive",
     "kibana_archive",
     "kibana_stand_in",
