@@ -202,8 +202,13 @@ forget_unit() {
   manager reset-failed "$unit" 2>/dev/null || :
 }
 
-# last_words: the end of the service's own output, for the reason of a failed start.
+# last_words: the end of the service's own output, for the reason of a failed start: of its last lines those that speak
+# of trouble, where there are such.
 # The log's folder may belong to the service's account: a link that it put there leads nobody to another file.
 last_words() {
-  dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 4 | tr -c '[:print:]' ' ' | tail -c 400 || :
+  local lines
+  lines=$(dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 20 | tr -c '[:print:]\n' ' ') || :
+  [[ -n $lines ]] || return 0
+  { grep -iE 'error|fail|fatal|exception|cannot|could not|unable|denied|refused|invalid' <<<"$lines" || printf '%s\n' "$lines"; } |
+    tail -n 4 | tr '\n' ' ' | tail -c 400 || :
 }
