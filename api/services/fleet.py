@@ -165,7 +165,7 @@ def line_of(
         published=_published(row),
         said=_said(row, status),
         suspension=_suspension(row, now),
-        held="; ".join(f"{hold.service} {hold.sentence}" for hold in held),
+        held="; ".join(f"{hold.service} {hold.reason}" for hold in held),
     )
     return Line(
         host=row["host"],

@@ -106,7 +106,7 @@ async def _on_hosts(
                 fresh=line.fresh,
                 compared=compared,
                 looked_at=looked,
-                held=next((hold.sentence for hold in line.held if hold.service == name), ""),
+                held=next((hold.reason for hold in line.held if hold.service == name), ""),
             )
         )
     return tuple(lines)

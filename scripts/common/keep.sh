@@ -210,5 +210,5 @@ last_words() {
   lines=$(dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 20 | tr -c '[:print:]\n' ' ') || :
   [[ -n $lines ]] || return 0
   { grep -iE 'error|fail|fatal|exception|cannot|could not|unable|denied|refused|invalid' <<<"$lines" || printf '%s\n' "$lines"; } |
-    tail -n 4 | tr '\n' ' ' | tail -c 400 || :
+    tail -n 2 | tr '\n' ' ' | tail -c 400 || :
 }
