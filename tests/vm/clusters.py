@@ -108,6 +108,8 @@ class Cluster:
         """While the block runs a client writes; afterwards every acknowledged number is on every member."""
         first = self._next
         process = self._client(self.hosts[0] if self.how.has_primary else None, first)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writes\n"
         yield
         found = json.loads(process.communicate("stop\n", timeout=CLIENT_LIMIT_S)[0])
         count = int(found["acknowledged"])

@@ -1,6 +1,7 @@
 """A client that writes one number after the other, and counts what was acknowledged; run in a VM's network namespace.
 
-writer.py KIND HOST:PORT[,HOST:PORT...] FIRST        writes from FIRST on until a line comes; prints
+writer.py KIND HOST:PORT[,HOST:PORT...] FIRST        writes from FIRST on until a line comes; prints "writes" when
+                                                     the first is acknowledged, and at the end
                                                      {"acknowledged": N, "longest_pause_s": S}
 writer.py KIND HOST:PORT[,HOST:PORT...] FIRST LAST   prints those of the numbers FIRST to LAST that are not there
 
@@ -138,6 +139,9 @@ def write(connect: Callable[[], Store], first: int) -> dict[str, object]:
             store = None
             time.sleep(0.05)
             continue
+        if acknowledged == 0:
+            print("writes", flush=True)
+            last = time.monotonic()
         acknowledged += 1
         last, longest = time.monotonic(), max(longest, time.monotonic() - last)
         time.sleep(0.002)
