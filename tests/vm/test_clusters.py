@@ -99,6 +99,5 @@ def test_an_upgrade_reaches_one_member_at_a_time(cluster: Cluster, measured: Cal
         cluster.until_converged()
     after = cluster.started()
     assert [] == [name for name in before if before[name] == after[name]]
-    names = [host.name for host in cluster.hosts]
-    wanted = [*names[1:], names[0]] if cluster.how.has_primary else names
-    assert wanted == sorted(after, key=after.__getitem__)
+    if cluster.how.has_primary:
+        assert cluster.hosts[0].name == max(after, key=after.__getitem__)
