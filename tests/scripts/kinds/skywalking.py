@@ -117,11 +117,11 @@ CASE = Case(
     secret_files=frozenset({"etc/config/application.yml"}),
     own_writing=("log/", "data/"),
     real=Real(
-        software=(_software("10.1.0"),),
+        software=(_software("9.6.0"), _software("10.1.0")),
         probe=_probe,
         write=_write,
         read=_read,
         restarted={"max_heap": "720mb", "records_kept": "5"},
-        cost_s=120,
+        cost_s=240,
     ),
 )
