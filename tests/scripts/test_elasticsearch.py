@@ -10,7 +10,7 @@ import pytest
 from tests.middleware.maven import NoMaven
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
-from tests.scripts.kinds.elasticsearch import ask, elasticsearch, parameters, read, write
+from tests.scripts.kinds.elasticsearch import ask, parameters, read, three, write
 from tests.servers.process import free_port
 
 CASE = case_of("elasticsearch")
@@ -198,10 +198,9 @@ def test_a_launcher_that_dies_takes_its_child_along(folder: Path) -> None:
 def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> None:
     """What the others say meanwhile, and that no document is lost."""
     try:
-        packages = elasticsearch("7.17.29")
+        nodes = three("7.17.29", folder)
     except NoMaven as error:
         pytest.skip(str(error))
-    nodes = cluster(folder, packages)
     for node in nodes:
         node.do("install", "configure")
     begun = [node.begin("start") for node in nodes]
@@ -219,27 +218,3 @@ def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> Non
     nodes[2].do("stop")
     alone = "has no master: a majority of the nodes that may be one is needed"
     assert eventually(120, lambda: alone == nodes[0].status().reason), nodes[0].status().reason
-
-
-def cluster(folder: Path, packages: object) -> list[Service]:
-    """Three masters, as their documents tell them."""
-    ports = [free_port() for _ in range(3)]
-    seeds = ", ".join(f"127.0.0.1:{port}" for port in ports)
-    return [
-        Service(
-            kind="elasticsearch",
-            name=f"node-{number}",
-            folder=folder,
-            version="7.17.29",
-            packages=packages,  # type: ignore[arg-type]
-            parameters={
-                **parameters(free_port()),
-                "max_heap": "256mb",
-                "transport_port": str(port),
-                "cluster_name": "orders",
-                "seeds": seeds,
-                "initial_masters": "node-1, node-2, node-3",
-            },
-        )
-        for number, port in enumerate(ports, start=1)
-    ]
