@@ -218,3 +218,65 @@ def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> Non
     nodes[2].do("stop")
     alone = "has no master: a majority of the nodes that may be one is needed"
     assert eventually(120, lambda: alone == nodes[0].status().reason), nodes[0].status().reason
+
+
+def marks(service: Service) -> list[str]:
+    """What the cluster keeps: low, high, flood stage."""
+    kept = ask(service, "GET", "/_cluster/settings?flat_settings=true")["persistent"]
+    return [
+        kept.get(f"cluster.routing.allocation.disk.watermark.{name}", "") for name in ("low", "high", "flood_stage")
+    ]
+
+
+def test_a_reload_tells_the_cluster_its_watermarks(folder: Path) -> None:
+    """The process stays; a second time nothing happens; what is declared later by a restart is as true."""
+    service = search(folder)
+    service.do("install", "configure", "start")
+    before = service.status().identity
+    assert ["", "", ""] == marks(service)
+    service.parameters["watermarks"] = "80 90 95"
+    service.do("configure")
+    assert ("degraded", "runs with an earlier configuration") == (service.state_now(), service.status().reason)
+    assert "1" == service.do("reload").changed
+    assert ["80%", "90%", "95%"] == marks(service)
+    assert before == service.status().identity
+    assert "0" == service.do("reload").changed
+    service.parameters["watermarks"] = "70 80 90"
+    service.do("configure", "restart")
+    assert ["70%", "80%", "90%"] == marks(service)
+
+
+def test_watermarks_that_are_declared_no_more_are_taken_back(folder: Path) -> None:
+    """By a reload the software's own numbers; from the next start on, nothing."""
+    service = search(folder, watermarks="80 90 95")
+    service.do("install", "configure", "start")
+    service.parameters["watermarks"] = ""
+    service.do("configure", "reload")
+    assert ["85%", "90%", "95%"] == marks(service)
+    service.do("restart")
+    assert ["", "", ""] == marks(service)
+
+
+def test_watermarks_that_others_have_set_stay(folder: Path) -> None:
+    """Where none are declared, they are somebody else's to keep."""
+    service = search(folder, watermarks="")
+    service.do("install", "configure", "start")
+    name = "cluster.routing.allocation.disk.watermark.low"
+    ask(service, "PUT", "/_cluster/settings", {"persistent": {name: "60%"}})
+    service.do("restart")
+    assert ["60%", "", ""] == marks(service)
+
+
+@pytest.mark.parametrize("secret", ["keystore", "password"])
+def test_a_reload_refuses_what_needs_a_restart(folder: Path, secret: str) -> None:
+    """The process is not touched; a restart does it."""
+    service = search(folder, security="true")
+    service.secrets = dict(CASE.secrets)
+    service.do("install", "configure", "start")
+    before = service.status().identity
+    service.secrets[secret] = "s3.client.default.secret_key=another"
+    service.do("configure")
+    said = service.call("reload")
+    assert (5, "needs a restart, not a reload: its secrets") == (said.code, said.reason)
+    assert before == service.status().identity
+    service.do("restart", "reload")

@@ -49,9 +49,8 @@ class Together(Struct, frozen=True, kw_only=True):
         others = [member for member in self.members if member is not self.members[lost]]
         enough = all if everybody else any
         named = eventually(WAIT_S, lambda: enough(_says(member, words) for member in others))
-        assert named, (
-            f"{'not everybody' if everybody else 'nobody'} says {words!r}: {[member.status().reason for member in others]}"
-        )
+        reasons = [member.status().reason for member in others]
+        assert named, f"{'not everybody' if everybody else 'nobody'} says {words!r}: {reasons}"
         return self
 
     def comes_back(self, lost: int, text: str) -> None:
