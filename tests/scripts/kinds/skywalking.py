@@ -1,4 +1,7 @@
-"""SkyWalking's OAP: on H2, on MariaDB, on OpenSearch. The conformance run drives a stand-in for it, because the real one takes long to start."""
+"""SkyWalking's OAP: on H2, on MariaDB, on OpenSearch.
+
+The conformance run drives a stand-in for it, because the real one takes long to start.
+"""
 
 import json
 import time
