@@ -13,6 +13,8 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 . "${here:-./}elasticsearch/keystore.sh"
 # shellcheck source=elasticsearch/health.sh
 . "${here:-./}elasticsearch/health.sh"
+# shellcheck source=elasticsearch/dynamic.sh
+. "${here:-./}elasticsearch/dynamic.sh"
 
 KIND=elasticsearch
 SUMMARY='Elasticsearch and OpenSearch, alone or a member of a cluster'
@@ -35,7 +37,7 @@ seeds               | string   |           | ..4000   | restart | All nodes, thi
 initial_masters     | string   |           | ..4000   | restart | Names of the first masters, with commas between: heeded until this node has been in its cluster
 expected_nodes      | int      |           | 1..1000  | none    | Fewer nodes in the cluster are degraded; empty: as many as seeds has
 least_status        | enum     | green     | green, yellow | none | The least status that is well: yellow for a node that is alone and has indexes with replicas
-watermarks          | string   |           | ..30     | restart | Percent of the disk in use at which it gets no more shards, gives shards away, and is written to no more: 85 90 95; empty: what the software has
+watermarks          | string   |           | ..30     | reload | Percent of the disk in use at which it gets no more shards, gives shards away, and is written to no more: 85 90 95; empty: what the software has
 data_folder         | string   | db        | 1..200   | restart | Folder below data/ for the indexes
 max_heap            | size     | 1gb       | 128mb..  | restart | Memory for objects (-Xms and -Xmx): half of the memory at most, below 31gb
 memory_lock         | bool     | false     |          | restart | Keep all of it in memory, never swapped out
@@ -59,8 +61,8 @@ server | required | archive with bin, lib and config, as upstream publishes it |
 jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 600  configure 180  start 3600  stop 3600  restart 7200  uninstall 3600
-purge 600
+meta 10  check_status 20  discover 15  install 600  configure 180  start 3600  stop 3600  restart 7200  reload 120
+uninstall 3600  purge 600
 '
 
 # parameter | from | form
@@ -187,6 +189,7 @@ launch_command() {
   data_goes_up "$folder" "$name" "${INSTALLED[program]}"
   give_account
   as_account mkdir -p "$folder" "$data/tmp"
+  secrets_digest && put "$run/secrets-started" <<<"$REPLY"
   mapfile -t LAUNCH_ENVIRONMENT <"$etc/environment"
   LAUNCH_FOLDER=$data
   LAUNCH_COMMAND=("$current/bin/${name,,}")
@@ -216,6 +219,7 @@ settle() {
   to_seconds "${PARAM[start_timeout]}"
   wait_healthy "$REPLY"
   put "$service_dir/formed" <<<"${PARAM[cluster_name]:-$service}"
+  marks_are_true
 }
 
 last_words() { last_cause; }

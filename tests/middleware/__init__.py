@@ -25,7 +25,12 @@ from tests.middleware.packages import (
     valkey_archive,
 )
 from tests.middleware.sentinel import sentinel_jar
-from tests.middleware.skywalking import skywalking_agent_archive, skywalking_archive, stand_in_skywalking
+from tests.middleware.skywalking import (
+    mysql_driver,
+    skywalking_agent_archive,
+    skywalking_archive,
+    stand_in_skywalking,
+)
 from tests.middleware.stand_in import stand_in_java_archive, stand_in_nacos_archive, stand_in_sentinel_archive
 from tests.middleware.stand_in_zookeeper import stand_in_for_zookeeper
 from tests.middleware.zookeeper import zookeeper_archive
@@ -46,6 +51,7 @@ __all__ = [
     "mariadb_archive",
     "mongodb_archive",
     "mysql_archive",
+    "mysql_driver",
     "nacos_archive",
     "nginx_archive",
     "node_exporter_archive",

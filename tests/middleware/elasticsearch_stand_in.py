@@ -30,7 +30,19 @@ os.makedirs(settings["path.data"] + "/_state", exist_ok=True)
 threading.Thread(target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.SIGTERM)), daemon=True).start()
 
 
+def kept():
+    file = f"{settings['path.data']}/settings"
+    return json.load(open(file)) if os.path.exists(file) else {}
+
+
 class Node(BaseHTTPRequestHandler):
+    def do_PUT(self):
+        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["persistent"]
+        held = {**kept(), **told}
+        with open(f"{settings['path.data']}/settings", "w") as file:
+            json.dump({name: value for name, value in held.items() if value is not None}, file)
+        self.do_GET()
+
     def do_GET(self):
         user = base64.b64encode(b"elastic:" + secure.get("bootstrap.password", "").encode()).decode()
         open_to_all = settings.get("xpack.security.enabled") is not True
@@ -40,6 +52,8 @@ class Node(BaseHTTPRequestHandler):
         said = f"{settings['path.data']}/health"
         if os.path.exists(said):
             told.update(json.load(open(said)))
+        if self.path.startswith("/_cluster/settings"):
+            told = {"persistent": kept(), "transient": {}}
         self.send_response(told.pop("http", 200) if allowed else 401)
         self.end_headers()
         self.wfile.write(json.dumps(told, separators=(",", ":")).encode() if allowed else b"{}")

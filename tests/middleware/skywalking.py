@@ -6,6 +6,7 @@ for what can be set. The web UI is in no registry: the stand-in of Java serves a
 
 from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from tests.middleware.archives import Package, Unavailable, cache_folder, made_archive, package_of
 from tests.middleware.maven import jar_of, jars_of
@@ -50,6 +51,18 @@ def skywalking_agent_archive(version: str = "9.4.0", cache: Path | None = None) 
         "activations/README": (b"as plugins\n", 0o644),
     }
     return made_archive("skywalking-agent", version, files, cache, top=f"apache-skywalking-java-agent-{version}")
+
+
+def mysql_driver(version: str = "8.4.0", cache: Path | None = None) -> Package:
+    """The JDBC driver for MySQL and MariaDB, which upstream's archive leaves out: one jar."""
+    folder = cache or cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"mysql-connector-j-{version}.jar"
+    if not kept.exists():
+        with NamedTemporaryFile(dir=folder, delete=False) as partial:
+            partial.write(jar_of(f"com.mysql:mysql-connector-j:{version}", cache))
+        Path(partial.name).rename(kept)
+    return package_of("mysql-driver", version, kept)
 
 
 def stand_in_skywalking(version: str, cache: Path | None = None) -> dict[str, Package]:

@@ -10,7 +10,7 @@ import pytest
 from tests.middleware.maven import NoMaven
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
-from tests.scripts.kinds.elasticsearch import ask, elasticsearch, parameters, read, write
+from tests.scripts.kinds.elasticsearch import ask, parameters, read, three, write
 from tests.servers.process import free_port
 
 CASE = case_of("elasticsearch")
@@ -198,10 +198,9 @@ def test_a_launcher_that_dies_takes_its_child_along(folder: Path) -> None:
 def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> None:
     """What the others say meanwhile, and that no document is lost."""
     try:
-        packages = elasticsearch("7.17.29")
+        nodes = three("7.17.29", folder)
     except NoMaven as error:
         pytest.skip(str(error))
-    nodes = cluster(folder, packages)
     for node in nodes:
         node.do("install", "configure")
     begun = [node.begin("start") for node in nodes]
@@ -221,25 +220,63 @@ def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> Non
     assert eventually(120, lambda: alone == nodes[0].status().reason), nodes[0].status().reason
 
 
-def cluster(folder: Path, packages: object) -> list[Service]:
-    """Three masters, as their documents tell them."""
-    ports = [free_port() for _ in range(3)]
-    seeds = ", ".join(f"127.0.0.1:{port}" for port in ports)
+def marks(service: Service) -> list[str]:
+    """What the cluster keeps: low, high, flood stage."""
+    kept = ask(service, "GET", "/_cluster/settings?flat_settings=true")["persistent"]
     return [
-        Service(
-            kind="elasticsearch",
-            name=f"node-{number}",
-            folder=folder,
-            version="7.17.29",
-            packages=packages,  # type: ignore[arg-type]
-            parameters={
-                **parameters(free_port()),
-                "max_heap": "256mb",
-                "transport_port": str(port),
-                "cluster_name": "orders",
-                "seeds": seeds,
-                "initial_masters": "node-1, node-2, node-3",
-            },
-        )
-        for number, port in enumerate(ports, start=1)
+        kept.get(f"cluster.routing.allocation.disk.watermark.{name}", "") for name in ("low", "high", "flood_stage")
     ]
+
+
+def test_a_reload_tells_the_cluster_its_watermarks(folder: Path) -> None:
+    """The process stays; a second time nothing happens; what is declared later by a restart is as true."""
+    service = search(folder)
+    service.do("install", "configure", "start")
+    before = service.status().identity
+    assert ["", "", ""] == marks(service)
+    service.parameters["watermarks"] = "80 90 95"
+    service.do("configure")
+    assert ("degraded", "runs with an earlier configuration") == (service.state_now(), service.status().reason)
+    assert "1" == service.do("reload").changed
+    assert ["80%", "90%", "95%"] == marks(service)
+    assert before == service.status().identity
+    assert "0" == service.do("reload").changed
+    service.parameters["watermarks"] = "70 80 90"
+    service.do("configure", "restart")
+    assert ["70%", "80%", "90%"] == marks(service)
+
+
+def test_watermarks_that_are_declared_no_more_are_taken_back(folder: Path) -> None:
+    """By a reload the software's own numbers; from the next start on, nothing."""
+    service = search(folder, watermarks="80 90 95")
+    service.do("install", "configure", "start")
+    service.parameters["watermarks"] = ""
+    service.do("configure", "reload")
+    assert ["85%", "90%", "95%"] == marks(service)
+    service.do("restart")
+    assert ["", "", ""] == marks(service)
+
+
+def test_watermarks_that_others_have_set_stay(folder: Path) -> None:
+    """Where none are declared, they are somebody else's to keep."""
+    service = search(folder, watermarks="")
+    service.do("install", "configure", "start")
+    name = "cluster.routing.allocation.disk.watermark.low"
+    ask(service, "PUT", "/_cluster/settings", {"persistent": {name: "60%"}})
+    service.do("restart")
+    assert ["60%", "", ""] == marks(service)
+
+
+@pytest.mark.parametrize("secret", ["keystore", "password"])
+def test_a_reload_refuses_what_needs_a_restart(folder: Path, secret: str) -> None:
+    """The process is not touched; a restart does it."""
+    service = search(folder, security="true")
+    service.secrets = dict(CASE.secrets)
+    service.do("install", "configure", "start")
+    before = service.status().identity
+    service.secrets[secret] = "s3.client.default.secret_key=another"
+    service.do("configure")
+    said = service.call("reload")
+    assert (5, "needs a restart, not a reload: its secrets") == (said.code, said.reason)
+    assert before == service.status().identity
+    service.do("restart", "reload")

@@ -10,11 +10,10 @@ from puller.kinds.traces import tree
 from tests.middleware import java_runtime_archive
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
-from tests.scripts.kinds.kafka import JAVA, RECORDS, consume, packages, produce
+from tests.scripts.kinds.kafka import CLUSTER_ID, JAVA, RECORDS, consume, packages, produce, three
 from tests.servers.process import free_port
 
 CASE = case_of("kafka")
-CLUSTER_ID = "towline-cluster-000001"
 
 
 def kafka(folder: Path, name: str = "records", version: str = CASE.version, **parameters: str) -> Service:
@@ -26,27 +25,6 @@ def kafka(folder: Path, name: str = "records", version: str = CASE.version, **pa
         packages=packages(version),
         parameters={**CASE.parameters(free_port()), **parameters},
     )
-
-
-def cluster(folder: Path) -> list[Service]:
-    """Three nodes that are broker and controller each, as their documents tell them."""
-    ports = [free_port() for _ in range(3)]
-    voters = ", ".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(ports, start=1))
-    return [
-        kafka(
-            folder,
-            f"node-{number}",
-            node_id=str(number),
-            voters=voters,
-            controller_port=str(port),
-            cluster_id=CLUSTER_ID,
-            partitions="3",
-            replication="3",
-            min_insync_replicas="2",
-            stop_timeout="10s",
-        )
-        for number, port in enumerate(ports, start=1)
-    ]
 
 
 def storage(service: Service, **said: str) -> Path:
@@ -165,7 +143,7 @@ def became(service: Service, version: str, **parameters: str) -> Service:
 
 def test_three_nodes_lose_members_and_are_whole_again(folder: Path) -> None:
     """What each says of the cluster: whole, behind, whole, without a majority; and a stop then ends in time."""
-    nodes = cluster(folder)
+    nodes = three(CASE.version, folder)
     for node in nodes:
         node.do("install", "configure")
     begun = [node.begin("start") for node in nodes]

@@ -9,7 +9,7 @@ import pytest
 from puller.kinds.traces import tree
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
-from tests.scripts.kinds.zookeeper import client, packages
+from tests.scripts.kinds.zookeeper import client, ensemble
 from tests.servers.process import free_port
 
 CASE = case_of("zookeeper")
@@ -30,39 +30,13 @@ def stand_in(folder: Path, **parameters: str) -> Service:
     return service
 
 
-def ensemble(folder: Path, *roles: str) -> list[Service]:
-    """Real servers, as their documents tell them."""
-    ports = [(free_port(), free_port()) for _ in roles]
-    numbered = list(enumerate(zip(ports, roles, strict=True), start=1))
-    servers = ",".join(f"{number}=127.0.0.1:{peer}:{election}:{role}" for number, ((peer, election), role) in numbered)
-    return [
-        Service(
-            kind="zookeeper",
-            name=f"member-{number}",
-            folder=folder,
-            version=CASE.version,
-            packages=packages(CASE.version),
-            parameters={
-                **CASE.parameters(free_port()),
-                "myid": str(number),
-                "role": role,
-                "servers": servers,
-                "peer_port": str(peer),
-                "election_port": str(election),
-                "tick_ms": "1000",
-            },
-        )
-        for number, ((peer, election), role) in numbered
-    ]
-
-
 def states(members: list[Service]) -> list[str]:
     return [member.state_now() for member in members]
 
 
 def test_an_ensemble_loses_members_and_is_whole_again(folder: Path) -> None:
     """The leader misses who does not follow; without a quorum nobody is well; what was written stays."""
-    members = ensemble(folder, "participant", "participant", "participant")
+    members = ensemble(CASE.version, folder, "participant", "participant", "participant")
     for member in members:
         member.do("install", "configure")
     begun = [member.begin("start") for member in members]

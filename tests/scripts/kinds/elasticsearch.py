@@ -7,6 +7,7 @@ The real ones take half a minute to start: tests of what every kind does run on 
 import json
 import urllib.request
 from base64 import b64decode, b64encode
+from pathlib import Path
 from typing import Any
 
 from tests.middleware import (
@@ -18,6 +19,7 @@ from tests.middleware import (
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.together import Together
 from tests.scripts.kinds.yaml_text import yaml_lines
 from tests.servers.process import free_port
 
@@ -63,9 +65,17 @@ def _probe(service: Service) -> str:
     kind = "doc" if service.version.startswith("5.") else "_doc"
     ask(service, "PUT", "/probe", {"settings": {"number_of_replicas": 0}}) if _missing(service) else None
     ask(service, "PUT", f"/probe/{kind}/1?refresh=true", {"text": "probe"})
+    assert low_watermark(service) == f"{service.parameters['watermarks'].split()[0]}%"
     assert ask(service, "GET", "/probe/_search?q=text:probe")["hits"]["hits"][0]["_source"] == {"text": "probe"}
     health = ask(service, "GET", "/_cluster/health?wait_for_status=green&timeout=30s")
     return f"cluster health {health['status']}, {health['number_of_nodes']} node; a document is indexed and found"
+
+
+def low_watermark(service: Service) -> str:
+    """What is in effect: of the cluster, else of the node's file."""
+    said = ask(service, "GET", "/_cluster/settings?include_defaults=true&flat_settings=true")
+    name = "cluster.routing.allocation.disk.watermark.low"
+    return str(said["persistent"].get(name) or said["defaults"].get(name))
 
 
 def _missing(service: Service) -> bool:
@@ -132,6 +142,52 @@ def _opensearch(version: str, *, refuses: str, first: bool = False) -> Software:
     )
 
 
+def three(version: str, folder: Path) -> list[Service]:
+    """Nodes that may be masters, as their documents tell them."""
+    ports = [free_port() for _ in range(3)]
+    return [
+        Service(
+            kind="elasticsearch",
+            name=f"node-{number}",
+            folder=folder,
+            version=version,
+            packages=elasticsearch(version),
+            parameters={
+                **parameters(free_port()),
+                "max_heap": "384mb",
+                "transport_port": str(port),
+                "cluster_name": "orders",
+                "seeds": ", ".join(f"127.0.0.1:{one}" for one in ports),
+                "initial_masters": "node-1, node-2, node-3",
+            },
+        )
+        for number, port in enumerate(ports, start=1)
+    ]
+
+
+def _tell(service: Service, text: str) -> None:
+    ask(service, "PUT", f"/told/_doc/{text}?refresh=true", {"text": text})
+
+
+def _told(service: Service) -> list[str]:
+    try:
+        return [hit["_id"] for hit in ask(service, "GET", "/told/_search?size=100")["hits"]["hits"]]
+    except OSError:  # for a moment nobody has the shard that is asked
+        return []
+
+
+def cluster(software: Software, folder: Path) -> str:
+    """Documents given to one are found by all; one is killed, and missed by the others."""
+    if software.version != CASE.version:
+        return f"run with Elasticsearch {CASE.version}"
+    together = Together(members=three(software.version, folder), write=_tell, read=_told)
+    missed = "2 of 3 nodes are in the cluster"
+    together.form().tell(0, "first").lose(2, missed, everybody=True).tell(1, "second").comes_back(2, "second")
+    return (
+        f"three: what one is told, all find; one killed with -9, the others say: {missed}; it comes back, all is there"
+    )
+
+
 CASE = Case(
     version="8.19.4",
     packages=lambda: {"server": elasticsearch_stand_in()},
@@ -180,6 +236,8 @@ CASE = Case(
         write=write,
         read=read,
         restarted={"max_heap": "544mb", "extra": SETTINGS},
+        reloaded={"watermarks": "96 97 98"},
+        cluster=cluster,
         cost_s=900,
     ),
 )

@@ -1,6 +1,7 @@
 """Kafka, a node that is alone: in KRaft mode, and 3 with a ZooKeeper beside it."""
 
 import logging
+from pathlib import Path
 from uuid import uuid4
 
 from kafka import KafkaConsumer, KafkaProducer  # type: ignore[import-untyped]
@@ -10,9 +11,11 @@ from tests.middleware import java_runtime_archive, kafka_archive, zookeeper_arch
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.together import Together
 from tests.servers.process import free_port
 
 JAVA = "21.0.8"
+CLUSTER_ID = "towline-cluster-000001"
 RECORDS = tuple(f"record {number}" for number in range(5))
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
@@ -85,6 +88,49 @@ def beside_zookeeper(service: Service) -> None:
     del service.parameters["metadata_version"]
 
 
+def three(version: str, folder: Path) -> list[Service]:
+    """Nodes that are broker and controller each, as their documents tell them."""
+    ports = [free_port() for _ in range(3)]
+    voters = ", ".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(ports, start=1))
+    return [
+        Service(
+            kind="kafka",
+            name=f"node-{number}",
+            folder=folder,
+            version=version,
+            packages=packages(version),
+            parameters={
+                **CASE.parameters(free_port()),
+                "node_id": str(number),
+                "voters": voters,
+                "controller_port": str(port),
+                "cluster_id": CLUSTER_ID,
+                "partitions": "1",
+                "replication": "3",
+                "min_insync_replicas": "2",
+                "stop_timeout": "10s",
+            },
+        )
+        for number, port in enumerate(ports, start=1)
+    ]
+
+
+def cluster(software: Software, folder: Path) -> str:
+    """Records sent to one are there with all; one is killed, and missed by the others."""
+    if software.first:
+        return "run in KRaft mode"
+    together = Together(
+        members=three(software.version, folder),
+        write=lambda service, text: produce(service, "kept", text),
+        read=lambda service: consume(service, "kept"),
+    )
+    missed = "1 partitions have replicas that are not in sync"
+    together.form().tell(0, "first").lose(2, missed, everybody=True).tell(1, "second").comes_back(2, "second")
+    return (
+        f"three: what one is sent, all have; one killed with -9, the others say: {missed}; it comes back, nothing lost"
+    )
+
+
 CASE = Case(
     version="4.1.0",
     packages=lambda: packages("4.1.0"),
@@ -143,6 +189,7 @@ CASE = Case(
         write=lambda service: produce(service, "kept", *RECORDS),
         read=lambda service: consume(service, "kept") == RECORDS,
         restarted={"max_heap": "288mb", "properties": "log.cleaner.threads=2"},
-        cost_s=150,
+        cluster=cluster,
+        cost_s=300,
     ),
 )

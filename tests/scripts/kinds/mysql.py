@@ -3,10 +3,13 @@
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.middleware import mariadb_archive, mysql_archive
 from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.together import Together
+from tests.servers.process import free_port
 
 
 def ask(service: Service, sql: str, user: str = "app") -> str:
@@ -73,6 +76,51 @@ SECRETS = {
     "user_password": 'canary-"pässword"-\\-\'-$(id)',
     "replication_password": "canary-of-replication",
 }
+
+
+def _three(software: Software, folder: Path) -> list[Service]:
+    """A primary and two replicas, as their documents tell them."""
+    at = [f"127.0.0.1:{free_port()}" for _ in range(3)]
+    return [
+        Service(
+            kind="mysql",
+            name=f"member-{number}",
+            folder=folder,
+            version=software.version,
+            packages=software.packages(),
+            parameters={
+                **CASE.parameters(int(own.rpartition(":")[2])),
+                "server_id": str(number),
+                "replica_of": "" if number == 1 else at[0],
+                "peers": ",".join(other for other in at if other != own),
+            },
+            secrets=SECRETS,
+        )
+        for number, own in enumerate(at, start=1)
+    ]
+
+
+def _tell(service: Service, text: str) -> None:
+    made = ask(service, "CREATE TABLE IF NOT EXISTS shop.told (t VARCHAR(40))")
+    said = ask(service, f"INSERT INTO shop.told VALUES ('{text}')")  # noqa: S608  a word of ours
+    assert (made, said) == ("", ""), (made, said)
+
+
+def cluster(software: Software, folder: Path) -> str:
+    """A replica is killed, and missed by its primary; then the primary, and its replicas name it."""
+    members = _three(software, folder)
+    together = Together(
+        members=members, write=_tell, read=lambda service: ask(service, "SELECT t FROM shop.told").splitlines()
+    )
+    missed, stopped = "1 of 2 replicas are connected", "does not replicate from"
+    together.form().tell(0, "first").lose(2, missed).tell(0, "second").comes_back(2, "second")
+    together.lose(0, f"{stopped} 127.0.0.1:{members[0].parameters['port']}", everybody=True).comes_back(0, "second")
+    return (
+        "primary and two replicas: what it is told, all tell; a replica killed with -9, the primary says: "
+        f"{missed}; the primary killed with -9, each replica {stopped} HOST:PORT; each comes back, nothing is lost"
+    )
+
+
 CASE = Case(
     version="10.11.19",
     packages=lambda: {"server": mariadb_archive("10.11.19")},
@@ -124,6 +172,7 @@ CASE = Case(
         read=lambda service: ask(service, "SELECT t FROM shop.kept") == "by towline",
         restarted={"extra": "table_open_cache = 500\n# few tables"},
         reloaded={"buffer_pool_size": "64mb", "slow_log": "true"},
-        cost_s=120,
+        cluster=cluster,
+        cost_s=360,
     ),
 )

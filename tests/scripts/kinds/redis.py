@@ -2,11 +2,14 @@
 
 import socket
 from contextlib import closing
+from pathlib import Path
 from typing import IO, cast
 
 from tests.middleware import debian_redis_archive, redis_archive, valkey_archive
 from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.together import Together
+from tests.servers.process import free_port
 
 
 def _password(service: Service) -> str:
@@ -57,6 +60,49 @@ def _software(name: str, version: str, refuses: str = "") -> Software:
     return Software(name=name, version=version, packages=lambda: {"server": archive(version)}, refuses=refuses)
 
 
+def _three(software: Software, folder: Path) -> list[Service]:
+    """A primary and two replicas, as their documents tell them; what is acknowledged is written down."""
+    at = [f"127.0.0.1:{free_port()}" for _ in range(3)]
+    return [
+        Service(
+            kind="redis",
+            name=f"member-{number}",
+            folder=folder,
+            version=software.version,
+            packages=software.packages(),
+            parameters={
+                **CASE.parameters(int(own.rpartition(":")[2])),
+                "appendonly": "true",
+                "replica_of": "" if number == 1 else at[0],
+                "peers": ",".join(other for other in at if other != own),
+            },
+            secrets=CASE.secrets,
+        )
+        for number, own in enumerate(at, start=1)
+    ]
+
+
+def cluster(software: Software, folder: Path) -> str:
+    """A replica is killed, and missed by its primary; then the primary, and its replicas name it."""
+    members = _three(software, folder)
+    together = Together(
+        members=members,
+        write=lambda service, text: _is(_as_user(service, "RPUSH", "told", text)),
+        read=lambda service: _as_user(service, "LRANGE", "told", "0", "-1").split(),
+    )
+    missed, unlinked = "1 of 2 replicas are connected", "has no link to its primary"
+    together.form().tell(0, "first").lose(2, missed).tell(0, "second").comes_back(2, "second")
+    together.lose(0, f"{unlinked} 127.0.0.1:{members[0].parameters['port']}", everybody=True).comes_back(0, "second")
+    return (
+        "primary and two replicas: what it is told, all tell; a replica killed with -9, the primary says: "
+        f"{missed}; the primary killed with -9, each replica {unlinked} HOST:PORT; each comes back, nothing is lost"
+    )
+
+
+def _is(answer: str) -> None:
+    assert answer.startswith(":"), answer
+
+
 CASE = Case(
     version="9.1.2",
     packages=lambda: {"server": valkey_archive("9.1.2")},
@@ -95,6 +141,7 @@ CASE = Case(
         read=lambda service: _as_user(service, "GET", "kept") == "by towline",
         restarted={"databases": "4"},
         reloaded={"maxmemory": "64mb", "maxmemory_policy": "allkeys-lru"},
-        cost_s=15,
+        cluster=cluster,
+        cost_s=120,
     ),
 )

@@ -1,17 +1,32 @@
-"""SkyWalking's OAP on H2. The conformance run drives a stand-in for it, because the real one takes long to start."""
+"""SkyWalking's OAP: on H2, on MariaDB, on OpenSearch.
+
+The conformance run drives a stand-in for it, because the real one takes long to start.
+"""
 
 import json
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 
-from tests.middleware import java_runtime_archive, skywalking_archive, stand_in_skywalking
+from tests.middleware import (
+    java_runtime_archive,
+    mariadb_archive,
+    mysql_driver,
+    skywalking_archive,
+    stand_in_skywalking,
+)
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.elasticsearch import opensearch
+from tests.scripts.kinds.elasticsearch import parameters as search_parameters
+from tests.scripts.kinds.mysql import SECRETS as DATABASE_SECRETS
 from tests.servers.process import free_port
 
 JAVA = "17.0.9"
+MARIADB, OPENSEARCH = "10.11.19", "3.6.0"
+SECRETS = {"storage_password": "canary-\"'\\-$(id): {x}"}
 
 
 def post(service: Service, path: str, body: object) -> tuple[int, Any]:
@@ -82,6 +97,50 @@ def _software(version: str) -> Software:
     return Software(name="SkyWalking OAP on H2", version=version, packages=lambda: packages(version))
 
 
+def on_mariadb(service: Service) -> None:
+    """A real MariaDB in a prefix of its own; it has that password, the service is told it as a secret."""
+    database = Service(
+        kind="mysql",
+        name="db",
+        folder=service.folder / "beside",
+        version=MARIADB,
+        packages={"server": mariadb_archive(MARIADB)},
+        parameters={"port": str(free_port()), "buffer_pool_size": "64mb", "database": "traces", "user": "app"},
+        secrets={**DATABASE_SECRETS, "user_password": SECRETS["storage_password"]},
+    )
+    database.do("install", "configure", "start")
+    where = f"127.0.0.1:{database.parameters['port']}"
+    service.parameters |= {
+        "storage": "mysql",
+        "storage_url": f"jdbc:mysql://{where}/traces?rewriteBatchedStatements=true&allowMultiQueries=true",
+        "storage_user": "app",
+    }
+
+
+def on_opensearch(service: Service) -> None:
+    """A real OpenSearch in a prefix of its own, open to all."""
+    search = Service(
+        kind="elasticsearch",
+        name="search",
+        folder=service.folder / "beside",
+        version=OPENSEARCH,
+        packages=opensearch(OPENSEARCH),
+        parameters=search_parameters(free_port()),
+    )
+    search.do("install", "configure", "start")
+    service.parameters |= {"storage": "elasticsearch", "storage_url": f"127.0.0.1:{search.parameters['port']}"}
+
+
+def _on(name: str, prepare: Callable[[Service], None]) -> Software:
+    return Software(
+        name=f"SkyWalking OAP on {name}",
+        version="10.1.0",
+        packages=lambda: packages("10.1.0") | {"driver": mysql_driver()},
+        prepare=prepare,
+        first=True,
+    )
+
+
 CASE = Case(
     version="10.1.0",
     packages=lambda: stand_in_skywalking("10.1.0"),
@@ -113,15 +172,20 @@ CASE = Case(
         ("extra", "SW_NO_SUCH_PLACE=1"),
         ("colour", "blue"),
     ),
-    secrets={"storage_password": "canary-\"'\\-$(id): {x}"},
+    secrets=SECRETS,
     secret_files=frozenset({"etc/config/application.yml"}),
     own_writing=("log/", "data/"),
     real=Real(
-        software=(_software("10.1.0"),),
+        software=(
+            _software("9.6.0"),
+            _software("10.1.0"),
+            _on(f"MariaDB {MARIADB}", on_mariadb),
+            _on(f"OpenSearch {OPENSEARCH}", on_opensearch),
+        ),
         probe=_probe,
         write=_write,
         read=_read,
         restarted={"max_heap": "720mb", "records_kept": "5"},
-        cost_s=120,
+        cost_s=480,
     ),
 )

@@ -1,11 +1,13 @@
 """ZooKeeper: the conformance run against a stand-in that is up at once, `nox -s middleware` on the real one."""
 
 import subprocess
+from pathlib import Path
 
 from tests.middleware import java_runtime_archive, stand_in_for_zookeeper, zookeeper_archive
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.together import Together
 from tests.servers.process import free_port
 
 JAVA = "21.0.8"
@@ -45,6 +47,48 @@ def packages(version: str) -> dict[str, Package]:
 
 def _software(version: str) -> Software:
     return Software(name="ZooKeeper", version=version, packages=lambda: packages(version))
+
+
+def ensemble(version: str, folder: Path, *roles: str) -> list[Service]:
+    """Real servers, as their documents tell them."""
+    ports = [(free_port(), free_port()) for _ in roles]
+    numbered = list(enumerate(zip(ports, roles, strict=True), start=1))
+    servers = ",".join(f"{number}=127.0.0.1:{peer}:{election}:{role}" for number, ((peer, election), role) in numbered)
+    return [
+        Service(
+            kind="zookeeper",
+            name=f"member-{number}",
+            folder=folder,
+            version=version,
+            packages=packages(version),
+            parameters={
+                **CASE.parameters(free_port()),
+                "myid": str(number),
+                "role": role,
+                "servers": servers,
+                "peer_port": str(peer),
+                "election_port": str(election),
+                "tick_ms": "1000",
+            },
+        )
+        for number, ((peer, election), role) in numbered
+    ]
+
+
+def _tell(service: Service, text: str) -> None:
+    assert client(service, "create", f"/{text}", "told") == f"Created /{text}"
+
+
+def cluster(software: Software, folder: Path) -> str:
+    """Nodes that one has made are there with all; one is killed, and missed by the leader."""
+    together = Together(
+        members=ensemble(software.version, folder, *["participant"] * 3),
+        write=_tell,
+        read=lambda service: client(service, "ls", "/").strip("[]").split(", "),
+    )
+    missed = "1 of 2 other servers follow this leader"
+    together.form().tell(0, "first").lose(2, missed).tell(1, "second").comes_back(2, "second")
+    return f"three: what one is told, all tell; one killed with -9, another one says: {missed}; it comes back"
 
 
 CASE = Case(
@@ -87,6 +131,7 @@ CASE = Case(
         write=_write,
         read=lambda service: client(service, "get", "/kept") == "by-towline",
         restarted={"max_heap": "144mb", "properties": "jute.maxbuffer=2097152"},
-        cost_s=90,
+        cluster=cluster,
+        cost_s=240,
     ),
 )
