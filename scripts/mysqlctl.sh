@@ -152,7 +152,6 @@ bind_address = ${PARAM[bind]}
 skip_name_resolve = ON
 server_id = ${PARAM[server_id]}
 relay_log = relay
-relay_log_recovery = ON
 ${PARAM[collation]:+collation_server = ${PARAM[collation]}}
 $(if is_mariadb; then printf '%s\n' gtid_strict_mode=ON log_slave_updates=ON; else printf '%s\n' gtid_mode=ON enforce_gtid_consistency=ON mysqlx=OFF; fi)
 $(if [[ ${PARAM[binlog]} == true ]]; then echo log_bin = binlog; else echo skip_log_bin; fi)
@@ -218,20 +217,11 @@ answers_or_gone() { ! running || ask 'SELECT 1'; }
 # MariaDB that is told to end in the midst of its start does neither, until it is killed.
 before_end() { deadline 60 20 && { wait_until answers_or_gone || log 'does not answer; is told to end all the same'; }; }
 
-# replicate: MariaDB keeps whom it follows in a file that it does not sync. Lost power leaves an empty one, and then it
-# follows nobody, and takes no other word before it has dropped that. Where it is, it knows by what is in its tables.
 replicate() {
-  local file
-  if noted replicates "$etc/replica.sql"; then
-    ! knows_its_primary || return 0
-    ask 'STOP REPLICA; RESET REPLICA ALL' || fail "$FAILED" "cannot forget its primary: ${REPLY:0:300}"
-  fi
+  if noted replicates "$etc/replica.sql"; then return 0; fi
   said "$etc/replica.sql" 'its replication'
-  for file in "$data"/db/*.info "$data/db"; do [[ ! -e $file ]] || sync "$file"; done
   take_note replicates "$etc/replica.sql"
 }
-
-knows_its_primary() { [[ -z ${PARAM[replica_of]} ]] || ! ask 'SHOW REPLICA STATUS' || [[ $REPLY == *_IO_Running:* ]]; }
 
 declare -i REPLICAS=0
 healthy() {
