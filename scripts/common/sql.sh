@@ -58,6 +58,12 @@ accounts_sql() {
   [[ -n ${PARAM[replication_user]} ]] || return 0
   secret_text replication_password && account "${PARAM[replication_user]}" % "$REPLY"
   printf "GRANT REPLICATION SLAVE ON *.* TO '%s'@'%%';\n" "${PARAM[replication_user]}"
+  # MariaDB keeps whom it follows, and how far it is in its relay log, in files that it does not sync. What lost power has
+  # left of them may keep it from following anybody; where it is stands in its tables, so it is told anew at each start.
+  [[ -n ${PARAM[replica_of]} ]] && is_mariadb || return 0
+  secret_text replication_password
+  printf '%s\n' 'STOP SLAVE;' 'RESET SLAVE ALL;'
+  replicate_mariadb "${PARAM[replica_of]}" "$REPLY"
 }
 
 # monitor_sql: an exporter on this host comes by TCP, from the address that it calls. Three connections at most, so that one

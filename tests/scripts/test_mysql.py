@@ -187,6 +187,23 @@ def test_a_replica_follows_tells_its_trouble_and_is_promoted(folder: Path, versi
     )
 
 
+def test_a_replica_that_lost_whom_it_follows_is_told_again(folder: Path) -> None:
+    """MariaDB's files about its primary are empty, as a lost power leaves them: `start` has it follow on."""
+    primary = server(folder, "first", server_id="1")
+    replica = server(folder, "second", server_id="2", replica_of=f"127.0.0.1:{primary.parameters['port']}")
+    for service in (primary, replica):
+        service.do("install", "configure", "start")
+    assert "" == ask(primary, "CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (42)")
+    assert eventually(60, lambda: ask(replica, "SELECT id FROM shop.t") == "42")
+    replica.do("stop")
+    for name in ("master.info", "relay-log.info"):
+        (replica.root / "data/db" / name).write_bytes(b"")
+    replica.do("start")
+    assert "" == ask(primary, "INSERT INTO shop.t VALUES (43)")
+    assert eventually(60, lambda: ask(replica, "SELECT id FROM shop.t") == "42\n43")
+    assert "running" == replica.state_now()
+
+
 def test_a_new_replication_password_takes_hold_on_both(folder: Path) -> None:
     """On the primary, then on the replica; by a reload each; what it could not follow meanwhile it has afterwards."""
     primary = server(folder, "first", server_id="1")
