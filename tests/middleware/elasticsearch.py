@@ -29,9 +29,9 @@ _KNOWN = {
     f"{_OPENSEARCH}:3.6.0": "a91faa1dc1cadc78cb278b4f63847e19e1627a4e9de698e14e7efc14ee37b286",
 }
 """The sha256 of each zip."""
-_FEW = ("/modules/transport-netty4/", "/modules/analysis-common/")
-"""All that OpenSearch needs, and SkyWalking of it. 3.6.0 has more, some of which want more of a Java than the tests
-have; 2.19.1 has only the first one."""
+_FEW = ("/modules/transport-netty4/", "/modules/analysis-common/", "/modules/lang-painless/")
+"""All that OpenSearch needs, and SkyWalking of it: the last two go together. 3.6.0 has more, some of which want more of
+a Java than the tests have; 2.19.1 has only the first one."""
 
 
 def elasticsearch_archive(version: str = "8.19.4", cache: Path | None = None) -> Package:
