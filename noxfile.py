@@ -53,7 +53,13 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def vm(session: nox.Session) -> None:
     """The agent on real VMs of three Debian suites, booted in namespaces; needs root. `-- -m core` is the short way."""
-    need_from_debian(session)
+    try:
+        need_from_debian(session)
+    except CommandFailed:
+        # Whoever asked tells that from tests that fail; see .ci/run.
+        if noted := os.environ.get("TOWLINE_TEST_NO_VMS"):
+            Path(noted).write_text("what VMs need of Debian's packages cannot be installed here\n")
+        raise
     wheel = install_wheel(session, "api", "puller", groups=["tests", "demo"])
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
     session.run("python", "-m", "tests.vm", *(["bookworm"] if "core" in session.posargs else []), env=paths)

@@ -69,6 +69,8 @@ def _of_fleet(lines: list[Line]) -> Iterator[Metric]:
     yield _gauge("towline_hosts_mode", "Hosts by the mode they reported.", "mode", _MODE, mode)
     outstanding = sum(one.differences for one in said)
     yield GaugeMetricFamily("towline_differences", "Differences that hosts reported and not repaired yet.", outstanding)
+    held = sum(bool(line.held) for line in lines)
+    yield GaugeMetricFamily("towline_hosts_held", "Hosts to which a change of a cluster has not come yet.", held)
     published = sum(line.facts.published is not None for line in lines)
     yield GaugeMetricFamily("towline_documents", "Hosts that have a document.", published)
 

@@ -40,7 +40,9 @@ class Member(Struct, frozen=True, kw_only=True):
     settled: bool = True
     """It has reported what is published for it as applied, and lately."""
     trouble: str = ""
-    """Why it is not well, about `it`; empty when it is well."""
+    """Why it is not well, about `it`; empty when it is well. The same for as long as the same ails it."""
+    words: str = ""
+    """What its host says of that, in words that may be others in each report (pids, times); may be empty."""
     serves: bool = True
     """As far as is known: its service ran when the host reported last."""
     next_revision: int = 1
@@ -53,6 +55,8 @@ class Wait(Struct, frozen=True, kw_only=True):
     on: HostName
     reason: str
     """A sentence without its end: `waits for kafka-1: it has not reported revision 7 yet`."""
+    words: str = ""
+    """What that host says of it."""
 
 
 class Turns(Struct, frozen=True, kw_only=True):
@@ -82,7 +86,7 @@ def turns(members: Sequence[Member], *, at_once: bool = False) -> Turns:
     first, rest = changing[0], changing[1:]
     blocker = next((member for member in _by_trouble(members) if not _passes(first, member)), None)
     if blocker is not None:
-        wait = Wait(on=blocker.host, reason=f"waits for {blocker.host}: {blocker.trouble}")
+        wait = Wait(on=blocker.host, reason=f"waits for {blocker.host}: {blocker.trouble}", words=blocker.words)
         return Turns(waits=dict.fromkeys((member.host for member in changing), wait))
     wait = Wait(on=first.host, reason=f"waits for {first.host}: it has not reported revision {first.next_revision} yet")
     return Turns(now=frozenset({first.host}), waits=dict.fromkeys((member.host for member in rest), wait))

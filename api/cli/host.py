@@ -58,8 +58,9 @@ def listed(config: Path | None) -> None:
             "declared" if known.declared else "not declared",
             "enrolled" if known.enrolled else "not enrolled",
             known.override,
+            "; ".join(f"{hold.service} {hold.sentence}" for hold in known.held),
         ]
-        click.echo("\t".join([known.host, *words]).rstrip())
+        click.echo("\t".join([known.host, *(word for word in words if word)]))
 
 
 @command.command()

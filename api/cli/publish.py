@@ -31,7 +31,7 @@ def command(config: Path | None, once: bool) -> None:
         click.echo(f"{host}: keeps the document that it has: {reason}", err=True)
     for host, holds in done.held.items():
         for hold in holds:
-            click.echo(f"{host}: {hold.service} {hold.reason}")
+            click.echo(f"{host}: {hold.service} {hold.sentence}")
     for delivery in done.deliveries:
         told = delivery.problem or f"{delivery.files} files put"
         click.echo(f"{delivery.target}: {told}", err=bool(delivery.problem))

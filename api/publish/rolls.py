@@ -35,7 +35,14 @@ class Hold(Struct, frozen=True, kw_only=True):
     on: HostName
     """Whose report is waited for."""
     reason: str
-    """`waits for kafka-1: it has not reported revision 7 yet`."""
+    """`waits for kafka-1: it has not reached revision 7`. The same for as long as the same is waited for."""
+    words: str = ""
+    """What that host says of it: may be others in each of its reports."""
+
+    @property
+    def sentence(self) -> str:
+        """Both, as a person reads them."""
+        return f"{self.reason}: {self.words}" if self.words else self.reason
 
 
 class Heard(Struct, frozen=True, kw_only=True):
@@ -123,7 +130,10 @@ def holds(
             continue
         decided = decide(entry, kinds.get(entry.kind), {host: side(host) for host in members})
         for host, wait in sorted(decided.waits.items()):
-            found[host] = (*found.get(host, ()), Hold(service=entry.service, on=wait.on, reason=wait.reason))
+            found[host] = (
+                *found.get(host, ()),
+                Hold(service=entry.service, on=wait.on, reason=wait.reason, words=wait.words),
+            )
     return found
 
 
@@ -172,7 +182,7 @@ def _members(entry: ServiceEntry, sides: Sides) -> list[Member]:
 
 def _member(name: ServiceName, host: HostName, number: int, primary: bool, side: Side) -> Member:
     wanted, published, said = side.wanted(name), side.published(name), side.said(name)
-    rank, settled, trouble = _state(name, side)
+    rank, settled, ailing = _state(name, side)
     return Member(
         host=host,
         id=number,
@@ -180,58 +190,68 @@ def _member(name: ServiceName, host: HostName, number: int, primary: bool, side:
         changes=wanted is not None and wanted != published,
         rank=rank,
         settled=settled,
-        trouble=trouble,
+        trouble=ailing.what,
+        words=ailing.words,
         serves=bool(said and said.observation and said.observation.state in ("running", "degraded")),
         next_revision=side.document.revision + 1 if side.document else 1,
     )
 
 
-def _state(name: ServiceName, side: Side) -> tuple[Rank, bool, str]:
+class _Ailing(Struct, frozen=True):
+    what: str = ""
+    words: str = ""
+
+
+def _state(name: ServiceName, side: Side) -> tuple[Rank, bool, _Ailing]:
     """How a member does, whether it has reported what is published for it, and what ails it."""
     if side.published(name) is None:
-        return Rank.DOWN, True, "it is new"
+        return Rank.DOWN, True, _Ailing("it is new")
     unsettled = _unsettled(name, side)
-    if unsettled:
+    if unsettled.what:
         return Rank.DOWN, False, unsettled
     said = side.said(name)
     if said is not None and said.health != "healthy":
         rank = Rank.DEGRADED if said.health == "degraded" else Rank.DOWN
         reason = said.message or (said.observation.reason if said.observation else "")
-        return rank, True, _short(f"its service {name} is {said.health}", reason)
+        return rank, True, _Ailing(f"its service {name} is {said.health}", _short(reason))
     if said is not None and said.changes:
-        return Rank.DEGRADED, True, _short(f"its service {name} differs from its document", said.changes[0].reason)
-    return Rank.WELL, True, ""
+        return (
+            Rank.DEGRADED,
+            True,
+            _Ailing(f"its service {name} differs from its document", _short(said.changes[0].reason)),
+        )
+    return Rank.WELL, True, _Ailing()
 
 
-def _unsettled(name: ServiceName, side: Side) -> str:
-    """Why nobody knows that what is published for it is applied there; empty when it is known."""
+def _unsettled(name: ServiceName, side: Side) -> _Ailing:
+    """Why nobody knows that what is published for it is applied there; nothing when it is known."""
     document, status = side.document, side.status
     if document is None or not side.spoke:
-        return f"it has not reported revision {document.revision if document else 1} yet"
+        return _Ailing(f"it has not reported revision {document.revision if document else 1} yet")
     if status is None:
-        return "its report cannot be read by this version of the backend"
+        return _Ailing("its report cannot be read by this version of the backend")
     if not side.fresh:
-        return "nothing was heard of it lately"
+        return _Ailing("nothing was heard of it lately")
     if "suspended" in (status.mode, document.mode):
-        return "it is suspended, so nobody looks after it"
+        return _Ailing("it is suspended, so nobody looks after it")
     if status.document_digest != side.digest or side.said(name) is None:
-        return f"it has not reported revision {document.revision} yet"
+        return _Ailing(f"it has not reported revision {document.revision} yet")
     reached = status.applied_revision == document.revision and status.sync in ("synced", "drifted")
-    return "" if reached else _not_reached(document.revision, status)
+    return _Ailing() if reached else _not_reached(document.revision, status)
 
 
-def _not_reached(revision: int, status: Status) -> str:
+def _not_reached(revision: int, status: Status) -> _Ailing:
     if status.mode == "audit":
-        return f"it is in audit mode, and does not apply revision {revision}"
+        return _Ailing(f"it is in audit mode, and does not apply revision {revision}")
     told = {condition.type: condition for condition in status.conditions if condition.status != "Unknown"}
     stalled, ready = told.get("Stalled"), told.get("Ready")
     loud = stalled if stalled is not None and stalled.status == "True" else ready
-    return _short(f"it has not reached revision {revision}", loud.message if loud is not None else "")
+    words = _short(loud.message) if loud is not None else ""
+    return _Ailing(f"it has not reached revision {revision}", words)
 
 
-def _short(what: str, why: str) -> str:
-    plain = " ".join(why.split())
-    text = f"{what}: {plain}" if plain else what
+def _short(words: str) -> str:
+    text = " ".join(words.split())
     return text if len(text) <= _SAID else f"{text[: _SAID - 1]}…"
 
 

@@ -9,9 +9,9 @@ from api.database import snapshot, transaction
 from api.errors import Conflict, Invalid, NotFound
 from api.moments import micros, moment
 from api.principal import Principal
-from api.repositories import catalogue, hosts
+from api.publish.rolls import Hold
+from api.repositories import catalogue, hosts, publications
 from api.repositories.hosts import OverrideRow
-from api.repositories.publications import tell
 from api.services import audit
 from desired_state.catalogue import Problem
 from desired_state.document import Mode
@@ -25,6 +25,8 @@ class Known(Struct, frozen=True, kw_only=True):
     enrolled: bool
     override: str
     """What was said of it, in words; empty when nothing was."""
+    held: tuple[Hold, ...] = ()
+    """What of its document goes on as published though something else is declared."""
 
 
 async def suspend(
@@ -57,7 +59,7 @@ async def suspend(
         if await catalogue.entry(connection, "host", host) is None:
             raise NotFound(f"the catalogue has no host {host}")
         await hosts.put_override(connection, row)
-        await tell(connection, micros(now), "host", [host])
+        await publications.tell(connection, micros(now), "host", [host])
         detail = {"reason": row.reason[:500], "until": until.isoformat() if until else "", "mode": mode}
         await audit.append(
             connection, now=now, actor=by.actor, action="host.suspended", subject=f"host/{host}", detail=detail
@@ -72,7 +74,7 @@ async def resume(engine: AsyncEngine, by: Principal, host: str, *, now: datetime
             if declared is None:
                 raise NotFound(f"the catalogue has no host {host}")
             raise Conflict(f"{host} was not suspended here; is its mode set in the catalogue?")
-        await tell(connection, micros(now), "host", [host])
+        await publications.tell(connection, micros(now), "host", [host])
         await audit.append(connection, now=now, actor=by.actor, action="host.resumed", subject=f"host/{host}")
 
 
@@ -81,12 +83,14 @@ async def known(engine: AsyncEngine, *, now: datetime) -> list[Known]:
     async with snapshot(engine) as connection:
         declared, enrolled = await hosts.declared(connection), await hosts.enrolled(connection)
         overrides = await hosts.overrides(connection, micros(now))
+        held = await publications.held(connection)
     return [
         Known(
             host=host,
             declared=host in declared,
             enrolled=host in enrolled,
             override=_told(overrides.get(host)),
+            held=held.get(host, ()),
         )
         for host in sorted(declared | enrolled)
     ]

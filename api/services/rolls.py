@@ -54,37 +54,45 @@ def stamp_of(hosts: Iterable[HostName], heard: Mapping[HostName, Heard]) -> list
 
 
 async def tell_of_rolls(connection: AsyncConnection, before: Held, issue: Issue, *, now: datetime) -> None:
-    """One event for each cluster of which somebody begins to wait, goes on, or waits for something else."""
+    """One event for each cluster of which somebody begins to wait, goes on, or waits for something else.
+
+    A member that fails again in other words (another pid, a later time) is told to open pages, and is no event.
+    """
     hosts = sorted(host for host in before.keys() | issue.held.keys() if before.get(host) != issue.held.get(host))
     await publications.tell(connection, micros(now), "host", hosts)
     old, new = _by_service(before), _by_service(issue.held)
     lines = [
         _line(service, old.get(service, {}), new.get(service, {}))
         for service in sorted(old.keys() | new.keys())
-        if old.get(service) != new.get(service)
+        if _reasons(old.get(service, {})) != _reasons(new.get(service, {}))
     ]
     if lines:
         await audit.append_all(connection, lines, now=now)
 
 
-def _line(service: ServiceName, was: Mapping[HostName, str], waits: Mapping[HostName, str]) -> audit.Line:
+def _line(service: ServiceName, was: Mapping[HostName, Hold], waits: Mapping[HostName, Hold]) -> audit.Line:
+    hosts = {"held": _names(sorted(waits)), "released": _names(sorted(was.keys() - waits.keys()))}
+    told = sorted({hold.sentence for hold in waits.values()})
     return audit.Line(
         actor=SCHEDULE.actor,
         action="cluster.held" if waits else "cluster.released",
         subject=f"service/{service}",
         detail={
-            "held": _names(sorted(waits)),
-            "released": _names(sorted(was.keys() - waits.keys())),
-            "message": "; ".join(sorted(set(waits.values()))) or "nothing waits any more",
+            **{word: names for word, names in hosts.items() if names},
+            "message": "; ".join(told) or "nothing waits any more",
         },
     )
 
 
-def _by_service(held: Held) -> dict[ServiceName, dict[HostName, str]]:
-    found: dict[ServiceName, dict[HostName, str]] = {}
+def _reasons(holds: Mapping[HostName, Hold]) -> dict[HostName, str]:
+    return {host: hold.reason for host, hold in holds.items()}
+
+
+def _by_service(held: Held) -> dict[ServiceName, dict[HostName, Hold]]:
+    found: dict[ServiceName, dict[HostName, Hold]] = {}
     for host, holds in held.items():
         for hold in holds:
-            found.setdefault(hold.service, {})[host] = hold.reason
+            found.setdefault(hold.service, {})[host] = hold
     return found
 
 

@@ -192,6 +192,8 @@ def _behind(facts: Facts, said: Said) -> str:
     applied = f"revision {said.applied_revision}" if said.applied_revision else "no revision"
     if said.applied_revision == facts.published.revision:
         return f"Does not say that it is in revision {facts.published.revision} and no other."
+    if said.digest == facts.published.digest and said.message:  # it has it, and tells how far it came
+        return f"Has {applied} applied; of revision {facts.published.revision} it says: {said.message}"
     return f"Has {applied} applied; revision {facts.published.revision} is published."
 
 

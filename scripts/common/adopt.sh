@@ -52,7 +52,7 @@ is_wanted() {
 
 # take_over: one running instance becomes ours as it is. It gets no signal; nothing about it changes.
 take_over() {
-  if running; then
+  if runs; then
     [[ -n ${IDENTITY[adopted]-} ]] || fail "$NOT_INSTALLED" "$service already runs a process of its own"
   else
     [[ -n ${PARAM[match]}${PARAM[port]} ]] || fail "$DOCUMENT_WRONG" 'parameter match: say by match or port which process to adopt'
@@ -152,6 +152,7 @@ leave_adoption() {
 # release: it is nobody's again, and runs on.
 release() {
   [[ -d $run/adopted ]] || return 0
+  call_off
   forget_unit
   remove_file "$run/identity"
   remove_tree "$run/adopted"

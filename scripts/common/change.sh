@@ -3,7 +3,6 @@
 
 # prepare: before a verb that changes something: the version is one of ours, the folders are there, one call at a time.
 prepare() {
-  local folder
   supported_version || fail "$DOCUMENT_WRONG" "version ${TOWLINE_VERSION@Q} is not supported: ${VERSIONS// /, }"
   (umask 022 && mkdir -p "$prefix/packages" "$prefix/services") 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
   { exec 9>"$prefix/services/.$service.lock"; } 2>/dev/null || fail "$PERMISSION" "cannot write below $prefix"
@@ -44,6 +43,7 @@ wait_healthy() {
 }
 
 start() {
+  runs || :
   if [[ -d $run/adopted && (${TOWLINE_STATE-} == adopted || ! -L $current) ]]; then
     start_adopted
     return
@@ -63,6 +63,7 @@ start() {
 stop() {
   to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}"
   local -r patience=$REPLY
+  call_off
   if [[ ${TOWLINE_STATE-} == absent ]] && declare -F leave >/dev/null && running; then leave; fi
   if declare -F before_end >/dev/null && running; then before_end; fi
   stop_unit
@@ -118,7 +119,7 @@ uninstall() {
 }
 
 purge() {
-  if is_installed || running; then
+  if is_installed || runs; then
     fail "$NOT_INSTALLED" "$service is still installed: uninstall it before its data is deleted"
   fi
   remove_tree "$service_dir"

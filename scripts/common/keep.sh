@@ -100,6 +100,40 @@ nul_file() { # nul_file FILE WORD...: the words, each ended by NUL
   if (($# == 1)); then put "$1" </dev/null; else put "$1" < <(printf '%s\0' "${@:2}"); fi
 }
 
+# new_ticket -> TICKET: a call may be killed after it has begun a launcher and before that one has become the service, which it
+# may do at any later time. So each launcher has a ticket, and looks under a lock whether that is still the newest. From
+# here on one of an earlier call has written its identity already, and `running` tells, or it never will.
+declare TICKET=''
+new_ticket() {
+  local lock
+  { exec {lock}<>"$run/launch.lock"; } 2>/dev/null || fail "$PERMISSION" "cannot write $run/launch.lock"
+  flock -w "$LOCK_TIMEOUT_S" "$lock" || fail "$FAILED" "a start of $service that was begun earlier does not end"
+  read -r TICKET </proc/sys/kernel/random/uuid
+  printf '%s\n' "$TICKET" >"$run/launch.lock" || fail "$FAILED" "cannot write $run/launch.lock"
+  exec {lock}>&-
+}
+
+call_off() { [[ ! -e $run/launch.lock ]] || new_ticket; } # what earlier calls have begun, and what is not the service yet
+
+# runs: running, and no start that an earlier call has begun can make another answer of it. systemd begins one process of a
+# unit at a time, but a start that it was asked for goes on without who asked, so it is taken back here; stop_unit, as it
+# returns when nothing of the unit is left, needs no more.
+runs() {
+  ! running || return 0
+  call_off
+  halt_unit
+  running
+}
+
+halt_unit() {
+  local unit
+  keeper
+  [[ $REPLY != plain ]] || return 0
+  unit_name && unit=$REPLY
+  unit_folder
+  [[ ! -e $REPLY/$unit ]] || manager stop "$unit" || fail "$FAILED" "$unit does not stop: $(last_words)"
+}
+
 # launch: starts what LAUNCH_COMMAND, LAUNCH_ENVIRONMENT and LAUNCH_FOLDER say, as our own.
 declare -a LAUNCH_COMMAND=() LAUNCH_ENVIRONMENT=()
 declare LAUNCH_FOLDER=/
@@ -131,8 +165,9 @@ relaunch() {
   if [[ $REPLY == plain ]]; then
     read_identity || :
     clear_leftovers
+    new_ticket
     env -i PATH=/usr/local/bin:/usr/bin:/bin setsid -f \
-      bash "$run/launcher.sh" become plain "$service_dir" "$folder" </dev/null >>"$log_dir/$service.log" 2>&1 9>&-
+      bash "$run/launcher.sh" become plain "$service_dir" "$folder" "$TICKET" </dev/null >>"$log_dir/$service.log" 2>&1 9>&-
     wait_until running || fail "$FAILED" "$service did not start: $(last_words)"
   else
     write_unit "$unit" "$folder"
@@ -202,8 +237,13 @@ forget_unit() {
   manager reset-failed "$unit" 2>/dev/null || :
 }
 
-# last_words: the end of the service's own output, for the reason of a failed start.
+# last_words: the end of the service's own output, for the reason of a failed start: of its last lines those that speak
+# of trouble, where there are such.
 # The log's folder may belong to the service's account: a link that it put there leads nobody to another file.
 last_words() {
-  dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 4 | tr -c '[:print:]' ' ' | tail -c 400 || :
+  local lines
+  lines=$(dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 20 | tr -c '[:print:]\n' ' ') || :
+  [[ -n $lines ]] || return 0
+  { grep -iE 'error|fail|fatal|exception|cannot|could not|unable|denied|refused|invalid' <<<"$lines" || printf '%s\n' "$lines"; } |
+    tail -n 2 | tr '\n' ' ' | tail -c 400 || :
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # launcher.sh: becomes a service's process. Started by keep.sh alone or by a systemd unit; a copy stands in run/.
 #
-#   become plain|unit SERVICE_FOLDER LAUNCH_FOLDER   takes the described form and execs; plain: writes run/identity first
+#   become plain SERVICE_FOLDER LAUNCH_FOLDER TICKET takes the described form and execs; writes run/identity first. Where the
+#                                                    ticket is no longer the newest, a later call has called it off: does nothing
+#   become unit SERVICE_FOLDER LAUNCH_FOLDER         the same for systemd, which sees to it that there is one at a time
 #   record SERVICE_FOLDER LAUNCH_FOLDER              writes run/identity of $MAINPID (ExecStartPost= of the unit)
 #   write_log FILE MAX_BYTES KEEP                    standard input to FILE, turned over at MAX_BYTES
 #
@@ -36,22 +38,31 @@ write_identity() { # SERVICE_FOLDER LAUNCH_FOLDER PID
   mv -fT "$1/run/identity.$$" "$1/run/identity"
 }
 
-become() { # plain|unit SERVICE_FOLDER LAUNCH_FOLDER
-  local how=$1 service=$2 launch=$3 fd lock name pair max keep uid gid groups
+# has_turn SERVICE_FOLDER TICKET: takes the lock, LOCK, and keeps it: until run/identity is written nobody else looks whether
+# something runs. False where a later call holds another ticket, or has removed it all, or another start was first.
+declare LOCK=''
+has_turn() {
+  local newest=''
+  { exec {LOCK}<"$1/run/launch.lock"; } 2>/dev/null || return 1
+  flock -w 20 "$LOCK" || { echo "another start of ${1##*/} holds its lock and does not end" >&2 && exit 1; }
+  read -r newest <&"$LOCK" || :
+  [[ -n $newest && $newest == "$2" ]] && ! identity_lives "$1/run/identity"
+}
+
+become() { # plain|unit SERVICE_FOLDER LAUNCH_FOLDER [TICKET]
+  local how=$1 service=$2 launch=$3 fd name pair max keep uid gid groups
   local -a command environ odd=()
-  mapfile -d '' -t command <"$launch/command"
-  mapfile -d '' -t environ <"$launch/environment"
-  read -r max keep <"$launch/log"
   for fd in "/proc/$$/fd"/*; do # nothing of the caller stays open
     fd=${fd##*/}
     if ((fd > 2 && fd != 255)); then exec {fd}>&-; fi
   done
+  [[ $how != plain ]] || has_turn "$service" "${4-}" || exit 0
+  mapfile -d '' -t command <"$launch/command"
+  mapfile -d '' -t environ <"$launch/environment"
+  read -r max keep <"$launch/log"
   if [[ $how == plain ]]; then
-    exec {lock}>"$service/run/launch.lock"
-    flock -w 20 "$lock" || { echo "another start of ${service##*/} holds its lock and does not end" >&2 && exit 1; }
-    if identity_lives "$service/run/identity"; then exit 0; fi # another start was first
     write_identity "$service" "$launch" "$$"
-    exec {lock}>&-
+    exec {LOCK}<&-
   fi
   name=${service##*/}
   exec </dev/null > >(exec bash "${BASH_SOURCE[0]}" write_log "$service/log/$name.log" "$max" "$keep") 2>&1
@@ -103,4 +114,4 @@ case ${1-} in
     ;;
   *) exit 2 ;;
 esac
-if [[ $1 == record ]]; then write_identity "$2" "$3" "$MAINPID"; else become "$2" "$3" "$4"; fi
+if [[ $1 == record ]]; then write_identity "$2" "$3" "$MAINPID"; else become "$2" "$3" "$4" "${5-}"; fi

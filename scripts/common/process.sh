@@ -8,7 +8,7 @@ declare START_TIME='' SESSION=''
 process_stat() {
   local text=''
   local -a fields
-  { IFS= read -r -d '' text <"/proc/$1/stat"; } 2>/dev/null || [[ -n $text ]] || return 1
+  { IFS= read -r -N 4096 text <"/proc/$1/stat"; } 2>/dev/null || [[ -n $text ]] || return 1 # -d would read byte by byte
   read -ra fields <<<"${text##*) }" # the name in parentheses may hold anything
   [[ ${fields[0]} != [ZX] ]] || return 1
   SESSION=${fields[3]} START_TIME=${fields[19]}
@@ -73,16 +73,16 @@ end_leftovers() {
   ((${#left[@]} == 0))
 }
 
-# listening_ports PID: sets LISTENING (ports that the process listens on), EXE. One process for both.
+# listening_ports PID: sets LISTENING (ports that the process listens on), EXE.
 declare -a LISTENING=()
 declare EXE=''
 listening_ports() {
-  local line links
+  local line links=''
   local -A port_of=() seen=()
   LISTENING=() EXE=''
-  listening_sockets /proc/net/tcp
-  ! any_on_ipv6 || listening_sockets /proc/net/tcp6
-  links=$(exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 \( -name exe -o -lname 'socket:*' \) -printf '%f %l\n' 2>/dev/null) || :
+  listening_sockets /proc/net/tcp /proc/net/sockstat 'TCP:'
+  listening_sockets /proc/net/tcp6 /proc/net/sockstat6 'TCP6:'
+  read_links "$1" || links=$(LC_ALL=C exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 \( -name exe -o -lname 'socket:*' \) -printf '%f %l\n' 2>/dev/null) || :
   local IFS=$'\n'
   set -f # split at line ends alone
   for line in $links; do
@@ -112,12 +112,36 @@ children_listen() {
   EXE=$exe
 }
 
-# listening_sockets TABLE: adds to port_of: the port, by the socket's inode. The tables of the kernel begin with the
-# listening sockets. Read in small parts that fit its lines about, because the kernel looks through all connections
-# that there are, which takes it a millisecond, to fill a larger one.
+# read_links PID: sets links of listening_ports, without a process: what the kernel tells of open files has the inode since
+# Linux 5.14, and the first file that is mapped is the program. False where it is not so, or where there are many open files.
+read_links() {
+  local file word='' inode='' path=''
+  local -i most=40
+  while read -r word inode; do [[ $word != FDSize: ]] || break; done <"/proc/$1/status" || return 1
+  [[ $word == FDSize: ]] && ((inode <= 256)) || return 1
+  while read -r _ _ _ _ _ path; do [[ $path != /* ]] || break; done <"/proc/$1/maps" || return 1
+  [[ $path == /* && "/proc/$1/exe" -ef $path ]] || return 1
+  links="exe $path"
+  for file in "/proc/$1/fd/"*; do
+    [[ -S $file ]] || continue
+    word=''
+    while read -r word inode; do [[ $word != ino: ]] || break; done <"/proc/$1/fdinfo/${file##*/}" || continue
+    [[ $word == ino: ]] && ((most-- > 0)) || return 1
+    links+=$'\n'"${file##*/} $inode"
+  done
+} 2>/dev/null # any of these may be gone meanwhile
+
+# listening_sockets TABLE COUNTS NAME: adds to port_of: the port, by the socket's inode. The tables of the kernel begin with the
+# listening sockets. Read in small parts that fit its lines about, and no further than to as many as COUNTS says there are:
+# to find out that there are no more, or to fill a larger part, the kernel looks through all connections, which takes it a
+# millisecond.
 listening_sockets() {
   local part='' text=''
+  local -i most=0 met=0
   local -a fields
+  [[ -r $1 ]] || return 0
+  sockets_in_use "$2" "$3" && ((REPLY > 0)) || return 0
+  most=$REPLY
   while IFS= read -r -N 150 part || [[ -n $part ]]; do
     text+=$part
     while [[ $text == *$'\n'* ]]; do
@@ -127,16 +151,22 @@ listening_sockets() {
       [[ ${#fields[@]} -ge 10 && "${fields[0]}${fields[1]}" =~ ^[0-9]+:[0-9A-F]+:[0-9A-F]{4}$ ]] || continue
       [[ ${fields[3]} == 0A ]] || return 0
       port_of[${fields[9]}]=$((16#${fields[1]##*:}))
+      met+=1
     done
+    if ((met >= most)); then
+      sockets_in_use "$2" "$3" && ((met < REPLY)) || return 0 # asked again: one may have come meanwhile
+      most=$REPLY
+    fi
   done <"$1"
 }
 
-any_on_ipv6() { # else the kernel looks through all connections to find out that there are none
-  local line
-  [[ -r /proc/net/tcp6 ]] || return 1
-  [[ -r /proc/net/sockstat6 ]] || return 0
-  read -r line </proc/net/sockstat6
-  [[ $line != 'TCP6: inuse 0' ]]
+sockets_in_use() { # sockets_in_use COUNTS NAME -> REPLY: how many of that family; where the kernel does not say, any number
+  local name number
+  REPLY=1000000
+  [[ -r $1 ]] || return 0
+  while read -r name _ number _; do
+    [[ $name != "$2" ]] || { REPLY=$number && return 0; }
+  done <"$1"
 }
 
 listens() { # listens PORT: after listening_ports

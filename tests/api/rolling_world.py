@@ -103,4 +103,4 @@ class Roll:
 
 def reasons(done: Publication) -> dict[str, list[str]]:
     """Why each host goes on as it is."""
-    return {host: [hold.reason for hold in holds] for host, holds in done.held.items()}
+    return {host: [hold.sentence for hold in holds] for host, holds in done.held.items()}

@@ -1,6 +1,5 @@
 """A change of a cluster is published one member at a time; what waits is told, and nothing of it is stored for long."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,19 +12,11 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import snapshot, transaction
-from api.models import event, host_identity, host_override, publication
-from api.publish.rolls import Hold
-from api.schedule import Schedule
-from api.server import Publishing
-from api.services.fleet import Asked, fleet
-from api.services.host_detail import host_detail
-from api.services.ingest import Ingest
-from api.services.publishing import Publication
-from api.services.service_detail import service_detail
+from api.models import host_override, publication
 from desired_state.catalogue import Cluster, HostEntry, Member, Override, Placement, ServiceEntry
-from desired_state.report import Condition, Delivery, Heartbeat
+from desired_state.report import Condition
 from tests.api.fleet_world import NOW, World, in_a_world
-from tests.api.rolling_world import HOSTS, LAST, OTHER, QUEUE, Roll, reasons
+from tests.api.rolling_world import LAST, OTHER, QUEUE, Roll, reasons
 
 CLUSTER = QUEUE.cluster
 assert CLUSTER is not None
@@ -299,30 +290,6 @@ def test_a_change_of_one_member_alone_holds_nobody(database_url: str) -> None:
     assert ({}, 1) == in_a_world(database_url, work)
 
 
-def test_who_waits_and_who_goes_on_is_told_as_events(database_url: str) -> None:
-    """One for each cluster whenever that changes."""
-
-    async def work(world: World) -> list[tuple[str, str]]:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
-        for host in ("b", "c", "a"):
-            await roll.report(host)
-            await roll.publish()
-            await roll.publish()
-        async with snapshot(world.engine) as connection:
-            rows = await connection.execute(select(event.c.action, event.c.detail).order_by(event.c.id))
-            return [(row.action, row.detail.decode()) for row in rows if row.action.startswith("cluster.")]
-
-    b, c = LAST.format("b", 2), LAST.format("c", 2)
-    assert [
-        ("cluster.held", f'{{"held":"a, c","message":"{b}","released":""}}'),
-        ("cluster.held", f'{{"held":"a","message":"{c}","released":"c"}}'),
-        ("cluster.released", '{"held":"","message":"nothing waits any more","released":"a"}'),
-    ] == in_a_world(database_url, work)
-
-
 def test_a_cluster_of_one_waits_for_nobody(database_url: str) -> None:
     """Nor for itself."""
 
@@ -335,129 +302,6 @@ def test_a_cluster_of_one_waits_for_nobody(database_url: str) -> None:
         return done.held, await roll.versions()
 
     assert ({}, "2---") == in_a_world(database_url, work)
-
-
-def test_a_host_on_which_something_is_held_is_not_converged(database_url: str) -> None:
-    """The list of hosts, the host and the service say what it waits for; it is published and applied, and not all."""
-
-    async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await enrolled(world)
-        await roll.declare(version="2")
-        lines = {line.host: line for line in (await fleet(world.engine, Asked(), now=world.now)).lines}
-        host = await host_detail(world.engine, "c", now=world.now)
-        service = await service_detail(world.engine, "queue", now=world.now)
-        return (
-            (lines["c"].standing.word.value, lines["c"].standing.sentence),
-            host.line.held,
-            {line.host: line.held for line in service.hosts},
-        )
-
-    said = LAST.format("b", 2)
-    hold = Hold(service="queue", on="b", reason=said)
-    wanted = (("converging", f"queue {said}"), (hold,), {"a": said, "b": "", "c": said})
-    assert wanted == in_a_world(database_url, work)
-
-
-def test_who_reports_is_told_once_that_is_durable(database_url: str) -> None:
-    """So that whoever waits for it need not wait for a timer."""
-
-    async def work(world: World) -> Any:
-        told: list[set[str]] = []
-        ingest = Ingest(world.engine, lambda: world.now)
-        ingest.reported = lambda hosts: told.append(set(hosts))
-        beat = Heartbeat(schema="towline.heartbeat/1", host="a", seq=0, at=world.now)
-        await ingest.submit("a", Delivery(heartbeat=beat))
-        return told
-
-    assert [{"a"}] == in_a_world(database_url, work)
-
-
-def test_the_publisher_waits_for_those_that_its_clusters_wait_for() -> None:
-    """For whom something is held, and for whose report."""
-
-    class Backend:
-        """Publishes as the test says."""
-
-        async def publish(self, *, verify: bool) -> Publication:
-            """The next answer."""
-            return answers.pop(0)
-
-    async def work() -> list[list[bool]]:
-        publishing = Publishing(Backend())  # type: ignore[arg-type]
-        found = []
-        for _ in range(2):
-            await publishing.publish()
-            found.append([publishing.waits_for({host}) for host in "abx"])
-        return found
-
-    answers = [Publication(held={"a": (Hold(service="queue", on="b", reason="waits for b"),)}), Publication()]
-    assert [[True, True, False], [False, False, False]] == asyncio.run(work())
-
-
-def test_a_job_can_be_called_soon() -> None:
-    """Before its time, and without losing it."""
-
-    async def work() -> bool:
-        called = asyncio.Event()
-
-        async def job() -> None:
-            called.set()
-
-        schedule = Schedule()
-        schedule.every(3600, "job", job)
-        schedule.start()
-        for _ in range(2):
-            await asyncio.wait_for(called.wait(), 60)
-            called.clear()
-            schedule.soon("job")
-        await asyncio.wait_for(called.wait(), 60)
-        await schedule.stop()
-        return True
-
-    assert asyncio.run(work()) is True
-
-
-def test_a_job_that_runs_is_called_once_more() -> None:
-    """What came while it looked may be what it has not seen."""
-
-    async def work() -> int:
-        calls: list[int] = []
-        began, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-        async def job() -> None:
-            calls.append(1)
-            began.set()
-            await go_on.wait()
-            if len(calls) == 2:
-                ended.set()
-
-        schedule = Schedule()
-        schedule.every(3600, "job", job)
-        schedule.start()
-        await asyncio.wait_for(began.wait(), 60)
-        for _ in range(3):
-            schedule.soon("job")
-        go_on.set()
-        await asyncio.wait_for(ended.wait(), 60)
-        await schedule.stop()
-        return len(calls)
-
-    assert 2 == asyncio.run(work())
-
-
-def test_a_soon_that_nobody_knows_is_nothing() -> None:
-    """A report may come before the timers are there."""
-    assert Schedule().soon("publish") is None
-
-
-async def enrolled(world: World) -> None:
-    """The hosts, as if they had enrolled."""
-    keys = {"identity_key": "", "sealing_key": "", "enrolled_at_us": 0, "agent_version": ""}
-    async with transaction(world.engine) as connection:
-        await connection.execute(insert(host_identity), [{"host": host.host, **keys} for host in HOSTS])
 
 
 def test_deciding_asks_no_question_for_each_host(database_url: str) -> None:

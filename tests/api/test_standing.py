@@ -201,3 +201,11 @@ def test_a_host_that_waits_for_its_cluster_is_not_converged() -> None:
     held = replace(facts, held="queue waits for b")
     assert (Word.CONVERGED, Word.CONVERGING) == (standing(facts, NOW).word, standing(held, NOW).word)
     assert "queue waits for b" == standing(held, NOW).sentence
+
+
+def test_a_host_that_has_the_newest_revision_and_did_not_reach_it_says_why() -> None:
+    """What it tells of its failing steps, and not only that it is behind; before it has the document it cannot know."""
+    failing = _with(applied_revision=2, ready="False", ready_reason="Retrying", message="cache: start failed")
+    assert "Has revision 2 applied; of revision 3 it says: cache: start failed" == standing(failing, NOW).sentence
+    without = _with(applied_revision=2, ready="False", digest=DIGESTS[1], message="cache: start failed")
+    assert "Has revision 2 applied; revision 3 is published." == standing(without, NOW).sentence

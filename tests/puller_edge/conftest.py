@@ -7,9 +7,16 @@ from typing import TypeVar
 
 import pytest
 
+from puller.sources.git import GitSource
+from puller.sources.git_access import GitAccess
 from puller.transport.http_client import Deadlines, HttpClient
 from tests.puller_edge.certificates import Authority
 from tests.puller_edge.clock import FakeClock
+from tests.puller_edge.git_ways import HOST
+from tests.puller_edge.git_ways import QUICK as QUICK_GIT
+from tests.servers.git_https import GitOverHttps
+from tests.servers.git_repository import BareRepository
+from tests.servers.git_ssh import GitOverSsh
 
 T = TypeVar("T")
 
@@ -56,3 +63,48 @@ def raised(kind: type[BaseException], call: Callable[[], object]) -> BaseExcepti
     with pytest.raises(kind) as caught:
         call()
     return caught.value
+
+
+@pytest.fixture
+def over_ssh(git_ssh: GitOverSsh, tmp_path: Path) -> GitAccess:
+    """Access to git_ssh with the right key and the right host key."""
+    (tmp_path / "known_hosts").write_text(git_ssh.known_hosts)
+    return GitAccess(
+        url=git_ssh.url,
+        branch="main",
+        ssh_key_file=git_ssh.private_key,
+        known_hosts_file=tmp_path / "known_hosts",
+        limits=QUICK_GIT,
+    )
+
+
+@pytest.fixture
+def over_https(git_https: GitOverHttps, tmp_path: Path) -> GitAccess:
+    """Access to git_https with the right password and the right CA."""
+    (tmp_path / "password").write_text(f"{git_https.password}\n")
+    return GitAccess(
+        url=git_https.url,
+        branch="main",
+        username=git_https.user,
+        password_file=tmp_path / "password",
+        ca_file=git_https.ca_pem,
+        limits=QUICK_GIT,
+    )
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> tuple[BareRepository, GitAccess]:
+    """A repository at a path, and access to it."""
+    repository = BareRepository(tmp_path / "desired.git")
+    return repository, GitAccess(url=f"file://{repository.path}", branch="main", limits=QUICK_GIT)
+
+
+@pytest.fixture(params=["ssh", "https", "path"])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[BareRepository, GitSource]:
+    """A repository and a source of it, once for each way there."""
+    if request.param == "path":
+        repository, access = request.getfixturevalue("local")
+    else:
+        repository = request.getfixturevalue(f"git_{request.param}").repository
+        access = request.getfixturevalue(f"over_{request.param}")
+    return repository, GitSource(access, host=HOST, folder=tmp_path / "git")

@@ -121,8 +121,11 @@ class Service:
             made |= {f"{variable}_VERSION": package.version, f"{variable}_DIGEST": package.digest}
         return made
 
-    def begin(self, verb: str) -> "Running":
-        """Starts a call and does not wait for it."""
+    def begin(self, verb: str, *, path: str = "") -> "Running":
+        """Starts a call and does not wait for it; programs of that folder come first."""
+        environment = self.environment()
+        if path:
+            environment["PATH"] = f"{path}:{environment['PATH']}"
         out, err = self.scratch / "out", self.scratch / "err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
@@ -131,7 +134,7 @@ class Service:
                 stdout=stdout,
                 stderr=stderr,
                 cwd=self.scratch,
-                env=self.environment(),
+                env=environment,
                 start_new_session=True,
             )
         return Running(process=process, out=out, err=err)

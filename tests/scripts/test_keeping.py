@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.calling import SCRIPTS, Service, eventually
+from tests.scripts.calling import SCRIPTS, Running, Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.servers.process import free_port
 
@@ -61,8 +61,8 @@ def test_a_unit_of_an_adopted_process_has_no_new_limits(folder: Path) -> None:
     assert "AmbientCapabilities" not in unit
 
 
-def test_two_starts_at_once_start_one(folder: Path) -> None:
-    """The launchers agree by a lock: the second one finds the first one's identity and ends."""
+def redis(folder: Path) -> Service:
+    """One that is installed and configured."""
     case = case_of("redis")
     service = Service(
         kind="redis",
@@ -72,14 +72,109 @@ def test_two_starts_at_once_start_one(folder: Path) -> None:
         packages=case.packages(),
         parameters=case.parameters(free_port()),
     )
-    service.do("install", "configure", "start", "stop")
-    launcher = [str(service.root / part) for part in ("run/launcher.sh", "run/launch")]
-    command = ["setsid", "-f", "bash", launcher[0], "become", "plain", str(service.root), launcher[1]]
+    service.do("install", "configure")
+    return service
+
+
+def test_two_starts_at_once_start_one(folder: Path) -> None:
+    """The launchers agree by a lock: the second one finds the first one's identity and ends."""
+    service = redis(folder)
+    service.do("start", "stop")
     for _ in range(5):
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    assert eventually(20, lambda: service.state_now() == "running")
+        subprocess.run(_launcher(service), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    assert eventually(60, lambda: service.state_now() == "running")
     assert eventually(60, lambda: _servers_below(folder) == [service.process()])
     service.do("stop")
+
+
+def _launcher(service: Service) -> list[str]:
+    """As keep.sh begins one, with the newest ticket."""
+    run = service.root / "run"
+    ticket = (run / "launch.lock").read_text().strip()
+    command = ["setsid", "-f", "bash", f"{run}/launcher.sh", "become", "plain", str(service.root), f"{run}/launch"]
+    return [*command, ticket]
+
+
+def test_a_launcher_without_the_newest_ticket_starts_nothing(folder: Path) -> None:
+    """Neither one of an earlier start nor one without any, nor after all was removed."""
+    service = redis(folder)
+    service.do("start")
+    command = _launcher(service)[2:]
+    service.do("stop")
+    for late in (command, command[:-1], [*command[:-1], ""]):
+        subprocess.run(late, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
+        assert "stopped" == service.state_now()
+    (folder / "launcher.sh").write_bytes((service.root / "run/launcher.sh").read_bytes())
+    service.do("uninstall")
+    late = ["bash", str(folder / "launcher.sh"), *command[2:]]
+    subprocess.run(late, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
+    assert "absent" == service.state_now()
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"), [("stop", "stopped"), ("restart", "running"), ("start", "running"), ("uninstall", "absent")]
+)
+def test_a_start_that_was_killed_does_not_happen_after_the_next_call(folder: Path, verb: str, state: str) -> None:
+    """A killed call has begun a launcher that comes to itself only when the next call has returned."""
+    service = redis(folder)
+    held = Held(service, "first")
+    held.kill("start")
+    service.do(verb)
+    assert state == service.state_now()
+    running = [int(pid) for pid in service.status().all("pid")]
+    held.release()
+    assert eventually(60, lambda: _servers_below(folder) == running)
+    assert state == service.state_now()
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_a_start_that_was_killed_does_not_happen_in_the_midst_of_the_next_one(folder: Path, verb: str) -> None:
+    """It would run from files that are just written anew."""
+    service = redis(folder)
+    held, again = Held(service, "first"), Held(service, "second")
+    held.kill("start")
+    call = again.begin(verb)
+    held.release()
+    assert eventually(60, lambda: not held.left())
+    again.release()
+    assert (0, "running") == (call.wait().code, service.state_now())
+    assert eventually(60, lambda: _servers_below(folder) == [service.process()])
+
+
+class Held:
+    """A call whose launcher waits at a barrier before it does anything, as on a machine that has too much to do."""
+
+    def __init__(self, service: Service, name: str) -> None:
+        self.service, self.place = service, service.folder / name
+        self.place.mkdir()
+        os.mkfifo(self.place / "barrier")
+        script = f"""#!/bin/bash
+[[ " $* " == *" become "* ]] || exec /usr/bin/env "$@"
+/usr/bin/setsid -f /bin/bash -c 'echo "$$" >"$0/pid"
+read -r _ <"$0/barrier"
+exec /usr/bin/env "${{@:1:2}}" "${{@:5}}"' {self.place} "$@"
+"""
+        (self.place / "env").write_text(script)
+        (self.place / "env").chmod(0o755)
+
+    def begin(self, verb: str) -> Running:
+        """The call, which now waits for its launcher."""
+        call = self.service.begin(verb, path=str(self.place))
+        assert eventually(60, lambda: (self.place / "pid").exists() and self.left() != [])
+        return call
+
+    def kill(self, verb: str) -> None:
+        """The same, and then the call is killed, with all of its session."""
+        self.begin(verb).kill_after(0)
+
+    def release(self) -> None:
+        """The launcher goes on; returns as soon as it does."""
+        (self.place / "barrier").write_text("go\n")
+
+    def left(self) -> list[int]:
+        """The launcher, as long as it runs or has become the service."""
+        pid = int((self.place / "pid").read_text() or 0)
+        return [one for one in _servers_below(self.service.folder) if one == pid]
 
 
 def _servers_below(folder: Path) -> list[int]:

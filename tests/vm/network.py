@@ -27,8 +27,8 @@ class Link(Struct, frozen=True, kw_only=True):
     """`link`: the carrier is lost; `drop`: packets vanish; `refuse`: the firewall says that it lets nothing through."""
     only_to: int = 0
     """Port of the host that alone can be reached: a forward proxy's. 0: every port."""
-    serves: int = 0
-    """Port that the other VMs may connect to, as the members of a cluster must. 0: none."""
+    serves: tuple[int, ...] = ()
+    """Ports that the other VMs may connect to, as the members of a cluster must."""
 
 
 class Network:
@@ -133,7 +133,6 @@ class Network:
         cut = [link for _, link in links if link.cut == "drop"]
         refused = [link for _, link in links if link.cut == "refuse"]
         proxied = [link for _, link in links if link.only_to]
-        serving = [link for _, link in links if link.serves]
         return [
             "table inet towline",
             "delete table inet towline",
@@ -147,7 +146,11 @@ class Network:
             "  ct state invalid drop",
             *(f'  iifname "v{link.index}" tcp dport {link.only_to} accept' for link in proxied),
             *(f'  iifname "v{link.index}" drop' for link in proxied),
-            *(f'  iifname "v*" oifname "v{link.index}" tcp dport {link.serves} accept' for link in serving),
+            *(
+                f'  iifname "v*" oifname "v{link.index}" tcp dport {port} accept'
+                for _, link in links
+                for port in link.serves
+            ),
             *(f'  oifname "v{link.index}" counter drop comment "inbound to {name}"' for name, link in links),
             " }",
             "}",

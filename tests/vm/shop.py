@@ -1,7 +1,6 @@
 """What the tests declare: a Valkey and a Java service, both on the VM's network, and the agent itself."""
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from tests.end_to_end.demo import catalogue
@@ -9,8 +8,6 @@ from tests.middleware import Package, mariadb_archive, node_exporter_archive, pr
 from tests.middleware.packages import java_app_archive, java_runtime_archive, valkey_archive
 
 VALKEY_PORT, JAVA_PORT = 6379, 8080
-Members = Sequence[tuple[str, str]]
-"""Hosts and their addresses; the first one is the primary."""
 
 
 def software() -> list[Package]:
@@ -74,14 +71,6 @@ def database(*hosts: str) -> str:
         parameters={"bind": "127.0.0.1", "buffer_pool_size": "32mb", "database": "shop", "user": "app"},
     )
     return f"{entry}secrets: {{root_password: db-root, user_password: db-app}}\n"
-
-
-def cache_cluster(members: Members) -> str:
-    """A Valkey with a log of every change, and its replicas; the password is the secret shared."""
-    told = "".join(f"    {host}: {{id: {number}}}\n" for number, (host, _) in enumerate(members, 1))
-    entry = cache("-", appendonly=True).replace("service: cache\n", "service: redis-shared\n")
-    entry += "secrets: {password: shared}\n"
-    return entry.replace("placement: {hosts: [-]}\n", f"cluster:\n  members:\n{told}  primary: {members[0][0]}\n")
 
 
 def node_exporter() -> str:

@@ -1,5 +1,6 @@
 """Fresh VMs of three suites at once, from the pasted command to a converged host, through reboots and power losses."""
 
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -8,13 +9,16 @@ import pytest
 
 from tests.vm import shop
 from tests.vm.host import UNIT, Host
-from tests.vm.lab import at_once
+from tests.vm.lab import Lab, at_once
 from tests.vm.rootfs import SUITES
 from tests.vm.site import Site
-from tests.vm.waiting import until
+from tests.vm.waiting import PATIENCE_S, until
 
 CUT_WHEN = {"bullseye": "agent/parts/*", "bookworm": "agent/releases/.new-*", "trixie": "state/keys*"}
 """When the power goes: as soon as this is there. In the download, in unpacking, while the host is made known."""
+
+LOSSES, INSTALLS_FOR_S = 8, 16.0
+"""How often power goes at any moment of an install, which takes about so long."""
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +98,42 @@ def test_power_losses_in_the_middle_of_installing(new_host: Callable[..., Host],
 
 
 def _cut_and_paste_again(host: Host, sign: str) -> None:
+    there = 'compgen -G "$1/$2" >/dev/null'
+
+    def comes() -> None:
+        until(sign, lambda: host.machine.sh(there, host.prefix, sign, accept=None).status == 0, every_s=0.01)
+
+    _lose_power(host, when=comes)
+
+
+def _lose_power(host: Host, *, when: Callable[[], object]) -> None:
+    """In the middle of an install; the same command then converges the host."""
     command = host.invited()
     process = host.begin_paste(command)
-    there = 'compgen -G "$1/$2" >/dev/null'
-    until(sign, lambda: host.machine.sh(there, host.prefix, sign, accept=None).status == 0, every_s=0.01)
+    when()
     host.machine.lose_power()
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE_S)
     host.machine.boot()
     host.site.trusted_by(host.machine)
     host.paste(command)
     host.until_converged()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", sorted(SUITES))
+def test_power_losses_at_any_moment_of_installing(
+    lab: Lab, site: Site, suite: str, measured: Callable[[str], None]
+) -> None:
+    """Power goes after any time between the paste and the first pass; the command pasted again converges the host."""
+    moments = random.Random(suite)
+    lost = [round(moments.uniform(0, INSTALLS_FOR_S), 1) for _ in range(LOSSES)]
+    for number, after_s in enumerate(lost):
+        host = Host(lab, site, lab.booted(f"lost-{suite}-{number}", suite))
+        site.trusted_by(host.machine)
+        host.declare(
+            **{f"cache-{host.name}": shop.cache(host.name).replace("service: cache", f"service: cache-{host.name}")}
+        )
+        _lose_power(host, when=partial(time.sleep, after_s))  # the moment of the fault, not a wait for something
+        assert [f"cache-{host.name}"] == list(host.services())
+        lab.remove(host.machine)
+    measured(f"{suite}: converged after power losses {', '.join(map(str, lost))} s after the paste")

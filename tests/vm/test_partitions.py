@@ -187,6 +187,8 @@ def _healed(host: Host) -> bool:
 @pytest.mark.slow
 def test_five_minutes_without_a_word(lonely: Host, measured: Callable[[str], None]) -> None:
     """Five real minutes in which every packet vanishes; a change of that time is there soon after."""
+    lonely.lab.network.change(lonely.name, cut="")
+    lonely.until_converged()
     lonely.lab.network.change(lonely.name, cut="drop")
     up_s, pids, pid = _up_s(lonely), lonely.services(), lonely.alive()["pid"]
     lonely.declare(cache=shop.cache("lonely", maxmemory="24mb"))

@@ -79,7 +79,7 @@ def _mount(told: dict[str, Any]) -> None:
 def _check(image: Path) -> None:
     """As a boot does: replays the journal and repairs what is safe to repair."""
     # The kernel lets go of a dead VM's mounts a moment later. A new mount before that would get the old file system.
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while subprocess.run(["losetup", "-nO", "NAME", "-j", str(image)], capture_output=True, check=True).stdout:
         if time.monotonic() > deadline:
             raise SystemExit(f"{image} is still in use")

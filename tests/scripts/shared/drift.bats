@@ -28,6 +28,29 @@ seen() { # the facts of a look
   [ ! -e "$BATS_TEST_TMPDIR/read" ]
 }
 
+@test "the digest that was kept is taken for just the digests of just the files that it is of" {
+  echo x=1 >"$etc/a.properties"
+  kept
+  wanted=$REPLY
+  digests "${CONFIG_FILES[@]}"
+  kept_digest
+  [ "$REPLY" = "$wanted" ]
+  echo y=1 >>"$etc/a.properties"
+  digests "${CONFIG_FILES[@]}"
+  run ! kept_digest
+  config_digest
+  [ "$REPLY" != "$wanted" ]
+  echo x=1 >"$etc/a.properties"
+  CONFIG_FILES=("$etc/a.properties" "$etc/b.yml")
+  digests "${CONFIG_FILES[@]}"
+  run ! kept_digest
+  CONFIG_FILES=("$etc/a.properties" "$etc/c" "$etc/b.yml")
+  digests "${CONFIG_FILES[@]}"
+  run ! kept_digest
+  config_digest
+  [[ $REPLY =~ ^sha256:[0-9a-f]{64}$ ]]
+}
+
 @test "what changed, came and went is told by its key" {
   printf '%s\n' 'x = 1' 'y = 2' >"$etc/a.properties"
   printf '%s\n' 'a:' '  b: 1' >"$etc/b.yml"

@@ -67,6 +67,50 @@ time.sleep(300)' 3>&-)
   [ "${#LISTENING[@]}" -eq 0 ]
 }
 
+@test "of a process with many open files the same is told, by a program that reads them" {
+  exec 5< <(exec python3 -u -c 'import os, socket, time
+told = socket.create_server(("127.0.0.1", 0))
+kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(300)]
+print(told.getsockname()[1])
+time.sleep(300)' 3>&-)
+  pid=$!
+  read -r port <&5
+  run ! read_links "$pid"
+  listening_ports "$pid"
+  kill "$pid"
+  [ "${LISTENING[*]}" = "$port" ]
+  [[ ${EXE##*/} == python3* ]]
+}
+
+@test "open files that bash reads itself are those that find tells" {
+  (($(uname -r | cut -d . -f 1) >= 6)) || skip 'this kernel does not tell the inode'
+  exec 6<>"/dev/udp/127.0.0.1/9"
+  pid=$$
+  read_links "$pid"
+  found=$(find "/proc/$pid/exe" "/proc/$pid/fd" -maxdepth 1 \( -name exe -o -lname 'socket:*' \) -printf '%f %l\n')
+  [ "$(sort <<<"$links")" = "$(tr -d '[]' <<<"${found//socket:/}" | sort)" ]
+  exec 6>&-
+}
+
+@test "no more of the kernel's table is read than it says there are listening" {
+  printf 'TCP: inuse 1 orphan 0\n' >"$run/counts"
+  line='0100007F:%s 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 %s 1\n'
+  # shellcheck disable=SC2059 # the format of a line
+  { printf 'header of it\n' && printf "   0: $line" 0050 71 && printf '%200s\n' '' && printf "   1: $line" 0051 72; } >"$run/table"
+  declare -gA port_of=()
+  listening_sockets "$run/table" "$run/counts" TCP:
+  [ "${!port_of[*]} ${port_of[71]}" = '71 80' ]
+  printf 'TCP: inuse 9 orphan 0\n' >"$run/counts"
+  listening_sockets "$run/table" "$run/counts" TCP:
+  [ "${port_of[72]}" = 81 ]
+  port_of=()
+  printf 'TCP: inuse 0 orphan 0\n' >"$run/counts"
+  listening_sockets "$run/table" "$run/counts" TCP:
+  [ "${#port_of[@]}" -eq 0 ]
+  listening_sockets "$run/table" "$run/none" TCP:
+  [ "${#port_of[@]}" -eq 2 ]
+}
+
 @test "a process that does not heed TERM is killed within the caller's time, however patient the service is" {
   setsid bash -c 'trap "" TERM; echo "$$" >"$0"; while :; do sleep 0.1; done' "$run/stubborn" >/dev/null 2>&1 3>&- &
   until [ -s "$run/stubborn" ]; do sleep 0.05; done
