@@ -5,6 +5,7 @@
 # MONITORING has lines as PARAMETERS has, each with the effect none. monitor_trace finds the values in MONITOR; nothing is in it where
 # the service says nothing: then the wiring is taken out. take_back, where the kind has it, does that at uninstall.
 
+# shellcheck disable=SC2034 # read by the kinds that have the verb; none that is shipped does
 declare -A MONITOR=()
 declare -a MONITORING_NAMES=()
 
@@ -44,6 +45,7 @@ wanted_monitoring() {
       grammar_problem "$name" "$value"
       bounds_problem "$name" "$value"
     fi
+    # shellcheck disable=SC2034 # as above
     MONITOR[$name]=$value
   done
   PROBLEMS=(${PROBLEMS[@]+"${PROBLEMS[@]/#parameter /monitoring }"})

@@ -8,8 +8,9 @@ declare START_TIME='' SESSION=''
 process_stat() {
   local text=''
   local -a fields
-  { IFS= read -r -N 4096 text <"/proc/$1/stat"; } 2>/dev/null || [[ -n $text ]] || return 1 # -d would read byte by byte
-  read -ra fields <<<"${text##*) }" # the name in parentheses may hold anything
+  # -d would read byte by byte; the name in parentheses may hold anything
+  { IFS= read -r -N 4096 text <"/proc/$1/stat"; } 2>/dev/null || [[ -n $text ]] || return 1
+  read -ra fields <<<"${text##*) }"
   [[ ${fields[0]} != [ZX] ]] || return 1
   SESSION=${fields[3]} START_TIME=${fields[19]}
 }
