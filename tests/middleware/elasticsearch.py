@@ -29,9 +29,8 @@ _KNOWN = {
     f"{_OPENSEARCH}:3.6.0": "a91faa1dc1cadc78cb278b4f63847e19e1627a4e9de698e14e7efc14ee37b286",
 }
 """The sha256 of each zip."""
-_FEW = ("/modules/transport-netty4/", "/modules/analysis-common/")
-"""All that OpenSearch needs, and SkyWalking of it. 3.6.0 has more, some of which want more of a Java than the tests
-have; 2.19.1 has only the first one."""
+_NETTY = "/modules/transport-netty4/"
+"""All that OpenSearch needs. 3.6.0 has more, some of which want more of a Java than the tests have."""
 
 
 def elasticsearch_archive(version: str = "8.19.4", cache: Path | None = None) -> Package:
@@ -64,7 +63,6 @@ def _members(archive: Path, *, few: bool) -> Mapping[str, tuple[bytes, int]]:
         files = {
             member.filename.partition("/")[2]: (opened.read(member), stat.S_IMODE(member.external_attr >> 16) or 0o644)
             for member in opened.infolist()
-            if not member.is_dir()
-            and (not few or "/modules/" not in member.filename or any(one in member.filename for one in _FEW))
+            if not member.is_dir() and (not few or "/modules/" not in member.filename or _NETTY in member.filename)
         }
     return files | {"plugins/": (b"", 0o755)}

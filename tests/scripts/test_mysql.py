@@ -75,6 +75,22 @@ def test_the_application_has_its_database_and_no_other(folder: Path) -> None:
     assert "denied" in ask(service, "SELECT * FROM mysql.global_priv")
 
 
+@pytest.mark.parametrize("version", ARCHIVES)
+def test_an_exporter_sees_the_server_and_no_data(folder: Path, version: str) -> None:
+    """Made by a reload of the running server: how it is, whom it replicates to; not what it holds."""
+    service = server(folder, version=version)
+    service.do("install", "configure", "start")
+    ask(service, "CREATE TABLE shop.carts (id INT)")
+    service.parameters["monitor_user"] = "monitor"
+    service.secrets = {**SECRETS, "monitor_password": SECRETS["user_password"]}
+    service.do("configure", "reload")
+    assert ask(service, "SHOW GLOBAL STATUS LIKE 'Uptime'", "monitor").startswith("Uptime\t")
+    assert "" == ask(service, "SHOW REPLICA STATUS", "monitor")
+    assert "" == ask(service, "SELECT * FROM performance_schema.threads LIMIT 0", "monitor")
+    for asked in ("SELECT * FROM shop.carts", "SELECT * FROM mysql.user"):
+        assert "denied" in ask(service, asked, "monitor")
+
+
 def test_a_reload_keeps_the_process_and_takes_hold(folder: Path) -> None:
     """Parameters with effect reload reach the running server; one that needs a restart is refused by its name."""
     service = server(folder)

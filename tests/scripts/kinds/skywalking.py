@@ -1,4 +1,4 @@
-"""SkyWalking's OAP: on H2, on MariaDB, on OpenSearch.
+"""SkyWalking's OAP on H2 and on MariaDB.
 
 The conformance run drives a stand-in for it, because the real one takes long to start.
 """
@@ -19,13 +19,11 @@ from tests.middleware import (
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
-from tests.scripts.kinds.elasticsearch import opensearch
-from tests.scripts.kinds.elasticsearch import parameters as search_parameters
 from tests.scripts.kinds.mysql import SECRETS as DATABASE_SECRETS
 from tests.servers.process import free_port
 
 JAVA = "17.0.9"
-MARIADB, OPENSEARCH = "10.11.19", "3.6.0"
+MARIADB = "10.11.19"
 SECRETS = {"storage_password": "canary-\"'\\-$(id): {x}"}
 
 
@@ -117,20 +115,6 @@ def on_mariadb(service: Service) -> None:
     }
 
 
-def on_opensearch(service: Service) -> None:
-    """A real OpenSearch in a prefix of its own, open to all."""
-    search = Service(
-        kind="elasticsearch",
-        name="search",
-        folder=service.folder / "beside",
-        version=OPENSEARCH,
-        packages=opensearch(OPENSEARCH),
-        parameters=search_parameters(free_port()),
-    )
-    search.do("install", "configure", "start")
-    service.parameters |= {"storage": "elasticsearch", "storage_url": f"127.0.0.1:{search.parameters['port']}"}
-
-
 def _on(name: str, prepare: Callable[[Service], None]) -> Software:
     return Software(
         name=f"SkyWalking OAP on {name}",
@@ -180,12 +164,11 @@ CASE = Case(
             _software("9.6.0"),
             _software("10.1.0"),
             _on(f"MariaDB {MARIADB}", on_mariadb),
-            _on(f"OpenSearch {OPENSEARCH}", on_opensearch),
         ),
         probe=_probe,
         write=_write,
         read=_read,
         restarted={"max_heap": "720mb", "records_kept": "5"},
-        cost_s=480,
+        cost_s=360,
     ),
 )

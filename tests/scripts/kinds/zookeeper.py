@@ -19,7 +19,9 @@ def client(service: Service, *words: str) -> str:
     command += [f"-Dlogback.configurationFile={service.root}/etc/logback.xml", "-cp", f"{service.root}/current/lib/*"]
     command += ["org.apache.zookeeper.ZooKeeperMain", "-server", f"127.0.0.1:{service.parameters['port']}", *words]
     said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    lines = [line for line in (said.stdout + said.stderr).splitlines() if line.strip()]
+    lines = (said.stdout + said.stderr).splitlines()
+    # That it is connected it says when it comes to it: before the answer, or on a busy machine after it.
+    lines = [line for line in lines if line.strip() and not line.startswith(("WATCHER::", "WatchedEvent"))]
     return lines[-1] if lines else ""
 
 
