@@ -127,11 +127,12 @@ STORES: dict[str, Callable[[list[Place], str], Store]] = {"redis": Redis, "mysql
 
 
 def write(connect: Callable[[], Store], first: int) -> dict[str, object]:
-    """Until the input ends."""
-    acknowledged = 0
+    """Until a line comes, and one more number is acknowledged: a pause that lasts till then counts."""
+    acknowledged, ends = 0, False
     last, longest = time.monotonic(), 0.0
     store: Store | None = None
-    while not select.select([sys.stdin], [], [], 0)[0]:
+    while not ends:
+        ends_then = bool(select.select([sys.stdin], [], [], 0)[0])
         try:
             store = store or connect()
             store.write(first + acknowledged)
@@ -144,6 +145,7 @@ def write(connect: Callable[[], Store], first: int) -> dict[str, object]:
             last = time.monotonic()
         acknowledged += 1
         last, longest = time.monotonic(), max(longest, time.monotonic() - last)
+        ends = ends_then
         time.sleep(0.002)
     return {"acknowledged": acknowledged, "longest_pause_s": round(longest, 2)}
 
