@@ -3,9 +3,12 @@
 # Healthy means: `java -version` works, and no file of the virtual machine has changed since it did. It has no process.
 set -Eeuo pipefail
 umask 077
+LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=common/tool.sh
+. "${here:-./}common/tool.sh"
 
 KIND=jdk
 SUMMARY='A JDK or a Java runtime, for the services of this host'
