@@ -46,7 +46,7 @@ def tests(session: nox.Session) -> None:
     # These two and --import-mode=importlib keep the checkout off sys.path, here and in every process that a test
     # starts: `import api` can only find the wheel's.
     paths = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tests_alone(session))}
-    pytest = ["python", "-m", "pytest", "-n", "2", "--dist", "loadgroup"]
+    pytest = ["python", "-m", "pytest", "-n", "2", "--dist", "loadgroup", "--durations", "15", "--durations-min", "10"]
     session.run(*pytest, *arguments, env={"TOWLINE_TESTED": "wheel", "TOWLINE_WHEEL": str(wheel), **paths})
 
 

@@ -78,7 +78,8 @@ def _known_of(meta: object) -> object:
     if not isinstance(meta, dict):
         return meta
     known = _fields(meta, KindMeta)
-    for name, read in (("parameters", _parameter), ("packages", _package), ("metrics", _metrics)):
+    readers = {"parameters": _parameter, "monitoring": _parameter, "packages": _package, "metrics": _metrics}
+    for name, read in readers.items():
         if isinstance(known.get(name), list):
             known[name] = [read(item) if isinstance(item, dict) else item for item in known[name]]
     if isinstance(known.get("cluster"), list):

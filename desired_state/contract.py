@@ -133,6 +133,8 @@ class KindMeta(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """Another version is installed beside the one that runs: `install`, `configure`, `restart`, and no stop before."""
     cluster: tuple[ClusterParameter, ...] = ()
     """What membership fills in. Empty: services of this kind form no clusters."""
+    monitoring: tuple[Parameter, ...] = ()
+    """What a service may say under `monitoring`; `monitor_trace` wires it. See docs/scripts/contract.md."""
     verbs: dict[Verb, VerbMeta] = {}
 
     @property

@@ -206,7 +206,8 @@ def _parameters(wanted: Service, recorded: Recorded, meta: KindMeta) -> Iterator
     shall = with_defaults(wanted.parameters, meta)
     for name in sorted(shall.keys() | recorded.parameters.keys()):
         now, was = shall.get(name), recorded.parameters.get(name)
-        if now != was:
+        # Empty means "not given": one that newer scripts have, and the service does not use, is no difference.
+        if (now or "") != (was or ""):
             yield _change(
                 wanted,
                 "parameter",

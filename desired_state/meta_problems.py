@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
 from desired_state.cluster import OWN_PLACEHOLDERS, PLACEHOLDER, placeholders, value_of
-from desired_state.contract import FORMED, ClusterParameter, KindMeta, Parameter
+from desired_state.contract import FORMED, ClusterParameter, Effect, KindMeta, Parameter, Verb
 from desired_state.parameters import value_problem
 
 
@@ -34,7 +34,7 @@ def _ports(meta: KindMeta, _: str) -> Iterator[str]:
 
 def _names(meta: KindMeta, _: str) -> Iterator[str]:
     for what, names in (
-        ("parameter", [parameter.name for parameter in meta.parameters]),
+        ("parameter", [parameter.name for parameter in (*meta.parameters, *meta.monitoring)]),
         ("package role", [role.role for role in meta.packages]),
     ):
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
@@ -60,6 +60,17 @@ def _parameter_problem(parameter: Parameter) -> str:
         return ""
     problem = value_problem(parameter, value_of(parameter, parameter.default))
     return f"its default {problem}" if problem else ""
+
+
+def _monitoring(meta: KindMeta, _: str) -> Iterator[str]:
+    if meta.has(Verb.MONITOR_TRACE) != bool(meta.monitoring):
+        yield "has one of monitor_trace and values of monitoring, which need each other"
+    for value in meta.monitoring:
+        problem = _parameter_problem(value)
+        if value.effect is not Effect.NONE or value.type == "secret":
+            problem = "monitor_trace restarts and reloads nothing and gets no secret of its own: make it a parameter"
+        if problem:
+            yield f"monitoring {value.name}: {problem}"
 
 
 def _cluster(meta: KindMeta, _: str) -> Iterator[str]:
@@ -92,4 +103,12 @@ def _line_problems(line: ClusterParameter, meta: KindMeta, filled: Collection[st
             yield f"its form asks for {{{name}}}, which is no id, host, address, or parameter that somebody sets"
 
 
-_RULES: tuple[Callable[[KindMeta, str], Iterator[str]], ...] = (_kind, _verbs, _ports, _names, _parameters, _cluster)
+_RULES: tuple[Callable[[KindMeta, str], Iterator[str]], ...] = (
+    _kind,
+    _verbs,
+    _ports,
+    _names,
+    _parameters,
+    _monitoring,
+    _cluster,
+)

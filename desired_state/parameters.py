@@ -42,6 +42,15 @@ def with_defaults(parameters: Mapping[ParameterName, Value], meta: KindMeta) -> 
     return {name: text for name, text in (known | given).items() if name not in secret}
 
 
+def monitoring_values(monitoring: Mapping[ParameterName, Value], meta: KindMeta) -> dict[ParameterName, str]:
+    """What `monitor_trace` is given: every value of its kind, those left out with their default; nothing where the
+    service says nothing: then the wiring is taken out."""
+    if not monitoring:
+        return {}
+    known = {parameter.name: parameter.default or "" for parameter in meta.monitoring}
+    return known | {name: as_text(value) for name, value in monitoring.items()}
+
+
 def value_problem(parameter: Parameter, value: Value) -> str:
     """What is wrong with a value, and what to write instead; empty when nothing is. Without the parameter's name."""
     if parameter.type == "secret":

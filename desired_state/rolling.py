@@ -1,7 +1,8 @@
 """Whose turn it is when a cluster changes: one member at a time, the next one when the last one is well again. Pure.
 
 Decided anew each time from what is published and what was reported; nothing of it is stored, so a crash repeats it. A
-member that is not well comes first (the change may be its repair), then the others by their numbers, the primary last.
+member that is not well comes first (the change may be its repair), then the others by their numbers, the primary last,
+also where it is degraded: it is so whenever a follower was away.
 A well member has its turn only while all others are well. One that is worse than those that ail, or does not serve at
 all, does not wait for them: what ails them may well be that it is missing. For one whose newest document is not
 reported yet everybody waits.
@@ -71,9 +72,14 @@ def in_order(members: Sequence[Member]) -> tuple[Member, ...]:
     return tuple(
         sorted(
             (member for member in members if member.changes),
-            key=lambda member: (member.settled, -member.rank, member.primary, member.id, member.host),
+            key=lambda member: (member.settled, -_urgency(member), member.primary, member.id, member.host),
         )
     )
+
+
+def _urgency(member: Member) -> Rank:
+    """A primary ails whenever a follower is away, as one is while it changes: no reason to go before the others."""
+    return Rank.WELL if member.primary and member.rank == Rank.DEGRADED and member.serves else member.rank
 
 
 def turns(members: Sequence[Member], *, at_once: bool = False) -> Turns:

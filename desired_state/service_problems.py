@@ -9,7 +9,7 @@ from desired_state.catalogue import PackageEntry, Problem, ServiceEntry
 from desired_state.contract import KindMeta, PackageRole
 from desired_state.document import State, Value
 from desired_state.names import HostName, Kind, PackageName, ParameterName, Role, SecretName, Version
-from desired_state.parameters import MAX_TOTAL_BYTES, text_problem, value_problem, with_defaults
+from desired_state.parameters import MAX_TOTAL_BYTES, monitoring_values, value_problem, with_defaults
 
 Placed = Mapping[HostName, ServiceEntry]
 """A service as it shall be on each of its hosts."""
@@ -32,7 +32,6 @@ def service_problems(
 ) -> Iterator[Problem]:
     """Every problem of that service, as declared and with its overrides."""
     yield from _purge_problems(entry, placed)
-    yield from _monitoring_problems(entry)
     yield from _unknown_packages(entry, packages)
     yield from _unknown_secrets(entry, secrets)
     meta = kinds.get(entry.kind)
@@ -43,6 +42,7 @@ def service_problems(
         return
     yield from _version_problems(entry, meta)
     yield from _parameter_problems(entry, meta)
+    yield from _monitoring_problems(entry, meta)
     yield from _secret_problems(entry, meta)
     yield from _role_problems(entry, meta)
     yield from _missing(entry, placed, meta)
@@ -81,11 +81,27 @@ def _purge_problems(entry: ServiceEntry, placed: Placed) -> Iterator[Problem]:
             yield Problem(pointer=_at(entry, "overrides", host, "state"), message=message)
 
 
-def _monitoring_problems(entry: ServiceEntry) -> Iterator[Problem]:
+def _monitoring_problems(entry: ServiceEntry, meta: KindMeta) -> Iterator[Problem]:
+    known = {parameter.name: parameter for parameter in meta.monitoring}
+    if entry.monitoring and not known:
+        message = f"{meta.kind} wires nothing by itself; what it is told stands under parameters: docs/monitoring.md"
+        yield Problem(pointer=_at(entry, "monitoring"), message=message)
+        return
+    if entry.monitoring and entry.state == "adopted":
+        yield Problem(pointer=_at(entry, "monitoring"), message="is wired once the service is installed, not adopted")
     for name, value in entry.monitoring.items():
-        problem = text_problem(value)
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; {meta.kind} has {_list(known)}"
+            problem = f"unknown value {name!r}{hint}"
+        else:
+            problem = value_problem(known[name], value)
+            problem = problem and f"{name!r} {problem}"
         if problem:
-            yield Problem(pointer=_at(entry, "monitoring", name), message=f"{name!r} {problem}")
+            yield Problem(pointer=_at(entry, "monitoring", name), message=problem)
+    for name in sorted(known.keys() - entry.monitoring.keys()):
+        if entry.monitoring and known[name].required:
+            message = f"value {name!r} is required by {meta.kind}, and missing"
+            yield Problem(pointer=_at(entry, "monitoring", name), message=message)
 
 
 def _unknown_packages(entry: ServiceEntry, packages: Mapping[PackageName, PackageEntry]) -> Iterator[Problem]:
@@ -217,7 +233,8 @@ def _lacks(there: ServiceEntry, role: PackageRole) -> bool:
 
 def _too_much(entry: ServiceEntry, placed: Placed, meta: KindMeta) -> Iterator[Problem]:
     for host, there in (placed or {"": entry}).items():
-        total = sum(len(text.encode("utf-8", "replace")) for text in with_defaults(there.parameters, meta).values())
+        texts = (*with_defaults(there.parameters, meta).values(), *monitoring_values(there.monitoring, meta).values())
+        total = sum(len(text.encode("utf-8", "replace")) for text in texts)
         if total > MAX_TOTAL_BYTES:
             message = f"all parameters together have {total} bytes{_where([host])}; at most {MAX_TOTAL_BYTES} fit"
             yield Problem(pointer=_at(entry, "parameters"), message=message)

@@ -36,6 +36,8 @@ COMMON="${BASH_SOURCE[0]%/*}"
 . "$COMMON/common/change.sh"
 # shellcheck source=common/meta.sh
 . "$COMMON/common/meta.sh"
+# shellcheck source=common/monitoring.sh
+. "$COMMON/common/monitoring.sh"
 # shellcheck source=common/package.sh
 . "$COMMON/common/package.sh"
 # shellcheck source=common/keep.sh

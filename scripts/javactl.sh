@@ -7,12 +7,15 @@ LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=exporter/jmx.sh
+. "${here:-./}exporter/jmx.sh"
 
 KIND=java
 SUMMARY='A service on the Java virtual machine'
 HOLDS_DATA=true
 VERSIONS=''
-PORTS=port
+PORTS='port metrics_port'
+METRICS='metrics_port /metrics'
 
 # name | type | default | bounds | effect | help
 PARAMETERS='
@@ -32,6 +35,9 @@ probe_host    | string   | 127.0.0.1            | 1..255    | none    | Address 
 health_path   | string   |                      | ..500     | none    | Path to ask by HTTP; empty: to listen on the port is enough
 trace_to      | string   |                      | ..1000    | restart | HOST:PORT of the OAPs of SkyWalking, where agents report, with commas between; empty: no tracing
 trace_name    | string   |                      | ..200     | restart | Name that SkyWalking shows; empty: the service itself
+metrics_port  | port     |                      |           | restart | Port for a page of metrics of the JVM, by the JMX exporter; empty: none
+metrics_bind  | string   |                      | ..64      | restart | Address for that page; empty: every one
+metrics_rules | text     |                      | ..16000   | restart | Configuration of the JMX exporter, as YAML; empty: every value that there is
 log_max_size  | size     | 10mb                 | 4kb..10gb | restart | The log is turned over at this size
 log_keep      | int      | 5                    | 1..100    | restart | How many logs are kept
 start_timeout | duration | 90s                  | 1s..1h    | none    | How long the start may take
@@ -42,6 +48,7 @@ PACKAGES='
 app | required | a jar, or an archive with jars, classes or modules
 jdk | optional | archive with bin/java; goes before jdk_service | bin/java
 agent | optional | SkyWalking agent for Java, as upstream publishes it, with its plugins; needed for trace_to | skywalking-agent.jar
+jmx | optional | JMX exporter of Prometheus (jmx_prometheus_javaagent-VERSION.jar); needed for metrics_port
 '
 VERBS='
 meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  take_over 30
@@ -51,6 +58,7 @@ release 30  uninstall 180  purge 120
 service_files() {
   CONFIG_FILES=("$etc/command" "$etc/environment" "$etc/secret")
   LINKS=(current jdk agent)
+  jmx_files
 }
 
 parameters_fit() {
@@ -65,6 +73,7 @@ parameters_fit() {
   [[ ${PARAM[trace_to]} =~ ^([A-Za-z0-9][A-Za-z0-9._-]*:[1-9][0-9]{0,4}(,[A-Za-z0-9][A-Za-z0-9._-]*:[1-9][0-9]{0,4})*)?$ ]] || problem trace_to 'is not HOST:PORT, with commas between'
   [[ ${PARAM[trace_name]} =~ ^[A-Za-z0-9._:|/-]*$ ]] || problem trace_name 'has something else than letters, digits and . _ : | / -'
   jdk_service_fits
+  jmx_fits
   [[ -z ${PARAM[health_path]} || -n ${PARAM[port]} ]] || problem health_path 'needs a port'
   while IFS= read -r line; do
     [[ -z $line || $line =~ ^[A-Za-z_][A-Za-z0-9_]*= && $line != TOWLINE_* ]] || problem environment "has a line that is not NAME=value: ${line%%=*}"
@@ -84,6 +93,7 @@ install() {
   else
     release_packages agent
   fi
+  use_jmx
   installed_as "${TOWLINE_PACKAGE_app_VERSION:-unknown}"
 }
 
@@ -139,6 +149,7 @@ configure() {
   java_program && command=("$REPLY")
   to_bytes "${PARAM[max_heap]}" && command+=("-Xmx$REPLY")
   tracing && command+=(${WORDS[@]+"${WORDS[@]}"})
+  jmx_option && command+=(${WORDS[@]+"${WORDS[@]}"})
   words "${PARAM[jvm_options]}" && command+=(${WORDS[@]+"${WORDS[@]}"})
   main_words && command+=("${WORDS[@]}")
   words "${PARAM[arguments]}" && command+=(${WORDS[@]+"${WORDS[@]}"})
@@ -163,6 +174,7 @@ launch_command() {
 }
 
 healthy() {
+  jmx_listens || return 1
   [[ -n ${PARAM[port]} ]] || return 0
   listens "${PARAM[port]}" || { REASON="does not listen on port ${PARAM[port]}" && return 1; }
   [[ -z ${PARAM[health_path]} ]] || http_healthy "${PARAM[probe_host]}" "${PARAM[port]}" "${PARAM[health_path]}"

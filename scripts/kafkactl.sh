@@ -7,6 +7,8 @@ LIGHT_LOOK=true
 here=${BASH_SOURCE[0]%"${0##*/}"}
 # shellcheck source=common.sh
 . "${here:-./}common.sh"
+# shellcheck source=exporter/jmx.sh
+. "${here:-./}exporter/jmx.sh"
 # shellcheck source=kafka/protocol.sh
 . "${here:-./}kafka/protocol.sh"
 # shellcheck source=kafka/command.sh
@@ -20,7 +22,8 @@ KIND=kafka
 SUMMARY='Kafka in KRaft mode, alone or a member of a cluster'
 HOLDS_DATA=true
 VERSIONS='3.3 3.4 3.5 3.6 3.7 3.8 3.9 4'
-PORTS='port controller_port'
+PORTS='port controller_port metrics_port'
+METRICS='metrics_port /metrics'
 
 # name | type | default | bounds | effect | help
 PARAMETERS='
@@ -48,6 +51,9 @@ max_heap            | size     | 1gb       | 64mb..   | restart | Memory for obj
 jvm_options         | text     |           | ..8000   | restart | More options of the JVM, with blanks between, or one a line
 java                | path     | /usr/bin/java |      | restart | Java of the host, where there is neither a jdk package nor a jdk_service
 jdk_service         | string   |           | ..48     | restart | Service of kind jdk on this host, whose Java is used; a newer one of it from the next start on
+metrics_port        | port     |           |          | restart | Port for a page of metrics of the JVM, by the JMX exporter; empty: none
+metrics_bind        | string   |           | ..64     | restart | Address for that page; empty: every one
+metrics_rules       | text     |           | ..16000  | restart | Configuration of the JMX exporter, as YAML; empty: every value that there is
 open_files          | int      |           | 1024..1000000 | restart | Most open files and connections; empty: 65536 by systemd, elsewhere as many as the account may have
 log_level           | enum     | INFO      | INFO, WARN, ERROR, DEBUG | restart | How much is written to the log
 properties          | text     |           | ..16000  | restart | More settings: name=value, one a line. Not for secrets
@@ -57,6 +63,7 @@ stop_timeout        | duration | 1m        | 1s..1h   | restart | How long an or
 PACKAGES='
 server | required | archive with bin, libs and config, as upstream publishes it (kafka_2.13-VERSION.tgz) | bin/kafka-storage.sh libs/kafka-clients-*.jar
 jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
+jmx    | optional | JMX exporter of Prometheus (jmx_prometheus_javaagent-VERSION.jar); needed for metrics_port
 '
 # parameter | from | form
 CLUSTER='
@@ -72,6 +79,7 @@ purge 600
 service_files() {
   CONFIG_FILES=("$etc/server.properties" "$etc/logging.properties" "$etc/command")
   LINKS=(current jdk)
+  jmx_files
 }
 
 readonly ADDRESS='^([0-9.]+|\[[0-9A-Fa-f:.]+\])$'
@@ -86,6 +94,7 @@ parameters_fit() {
   [[ ${PARAM[metadata_version]} =~ ^([34]\.[0-9]{1,2}(-IV[0-9]{1,2})?)?$ ]] || problem metadata_version 'is no version such as 4.1'
   [[ ${PARAM[log_folders]}\  =~ ^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\ +)+$ ]] || problem log_folders 'is not names of folders below data/'
   jdk_service_fits
+  jmx_fits
   ((PARAM[min_insync_replicas] <= PARAM[replication])) || problem min_insync_replicas 'is more than replication'
   zookeeper_fits
   with_zookeeper || membership_fits
@@ -127,6 +136,7 @@ install() {
   need_java "$REPLY" "$([[ $version == 3.* ]] && echo 8 || echo 17)"
   use_package current "$folder"
   use_java
+  use_jmx
   installed_as "$version"
 }
 
@@ -136,7 +146,8 @@ configure() {
   follow_jdk
   put "$etc/server.properties" < <(server_properties)
   put "$etc/logging.properties" < <(logging_properties)
-  put "$etc/command" < <(server_command)
+  jmx_option
+  put "$etc/command" < <(server_command "${WORDS[@]+"${WORDS[@]}"}")
   configured
 }
 
@@ -204,6 +215,7 @@ settle() {
 
 # What start waits for: this node itself.
 healthy() {
+  jmx_listens || return 1
   if is_controller; then listens "${PARAM[controller_port]}" || { REASON="does not listen on port ${PARAM[controller_port]}" && return 1; }; fi
   if ! is_broker; then
     ask_quorum "${PARAM[controller_bind]}" "${PARAM[controller_port]}" || { REASON="does not answer on port ${PARAM[controller_port]} within $PROBE_TIMEOUT_S s" && return 1; }

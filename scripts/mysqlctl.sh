@@ -47,6 +47,8 @@ database            | string   |           | ..64          | reload  | A databas
 user                | string   |           | ..32          | reload  | Account of the application, with all rights on that database
 user_from           | string   | %         | 1..60         | reload  | From where the application may come: an address with % for any part
 user_password       | secret   |           |               | reload  | Its password; without it the account is locked
+monitor_user        | string   |           | ..32          | reload  | Account of an exporter on this host: it sees how the server is, and no data
+monitor_password    | secret   |           |               | reload  | Its password; without it the account is locked
 extra               | text     |           | ..4000        | restart | More lines for the section [mysqld]: name = value
 start_timeout       | duration | 10m       | 1s..12h       | none    | How long making the data folder, recovery or an upgrade may take
 stop_timeout        | duration | 5m        | 1s..1h        | none    | How long an orderly end may take
@@ -84,14 +86,12 @@ parameters_fit() {
   peers_fit
   [[ ${PARAM[bind]} =~ ^(\*|[0-9A-Fa-f.:]+(,[0-9A-Fa-f.:]+)*)$ ]] || problem bind 'is no address'
   for name in character_set collation; do [[ ${PARAM[$name]} =~ ^[a-z0-9_]*$ ]] || problem "$name" 'is no name of one'; done
-  for name in user replication_user; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9_.-]*$ ]] || problem "$name" 'has something else than letters, digits and _ . -'; done
-  [[ ! ${PARAM[user]} =~ ^(root|towline|mysql|mariadb\.sys|mysql\..*)$ ]] || problem user 'is an account of the software itself'
-  [[ -z ${PARAM[user]} || ${PARAM[user]} != "${PARAM[replication_user]}" ]] || problem replication_user 'is the account of the application'
+  accounts_fit
   [[ ${PARAM[database]} =~ ^[A-Za-z0-9_-]*$ ]] || problem database 'has something else than letters, digits and _ -'
   [[ ${PARAM[user_from]} =~ ^[A-Za-z0-9.:%/_-]+$ ]] || problem user_from 'is no address or pattern of one'
   [[ ${PARAM[sql_mode]} =~ ^[A-Z_]*(,[A-Z_]+)*$ ]] || problem sql_mode 'is not words with commas between'
   [[ -z ${PARAM[replica_of]} || -n ${PARAM[replication_user]} ]] || problem replication_user 'is needed for replica_of'
-  for name in root_password user_password replication_password; do
+  for name in root_password user_password monitor_password replication_password; do
     secret_text "$name"
     [[ $REPLY != *[[:cntrl:]]* ]] || problem "$name" 'has a line end or another control character'
     ((${#REPLY} <= 128)) || problem "$name" 'is longer than 128 bytes'

@@ -189,7 +189,7 @@ healthy() {
 runtime() {
   local said=''
   reachable "${PARAM[bind]}"
-  http_body "$REPLY" "${PARAM[port]}" /api/v1/status/runtimeinfo || return 1
+  http_short "$REPLY" "${PARAM[port]}" /api/v1/status/runtimeinfo || return 1
   [[ $REPLY =~ \"reloadConfigSuccess\":(true|false) ]] && said=${BASH_REMATCH[1]}
   [[ $REPLY =~ \"lastConfigTime\":\"([^\"]*)\" ]] && REPLY="$said ${BASH_REMATCH[1]}"
 }

@@ -144,7 +144,7 @@ healthy() {
   local -r port=${PARAM[port]} path=${PARAM[context_path]}
   listens "$port" || { REASON="does not listen on port $port" && return 1; }
   reachable "${PARAM[bind]}" && host=$REPLY
-  http_body "$host" "$port" "$path/version" || { REASON="does not answer HTTP on port $port within $PROBE_TIMEOUT_S s" && return 1; }
+  http_short "$host" "$port" "$path/version" || { REASON="does not answer HTTP on port $port within $PROBE_TIMEOUT_S s" && return 1; }
   if [[ $HTTP_STATUS == 200 && $REPLY =~ \"data\":\"([^\"]*)\" ]]; then
     [[ ${BASH_REMATCH[1]} == "${IDENTITY[version]-}"* ]] || { REASON="says that it is version ${BASH_REMATCH[1]:0:40}" && return 1; }
   else

@@ -6,7 +6,7 @@ from pathlib import Path
 from desired_state.contract import KindMeta
 from desired_state.document import Package, Service
 from desired_state.names import ParameterName, Role
-from desired_state.parameters import with_defaults
+from desired_state.parameters import monitoring_values, with_defaults
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -37,6 +37,7 @@ def environment(
         "TOWLINE_TIMEOUT_S": str(timeout_s),
     }
     given |= {f"TOWLINE_PARAM_{name}": text for name, text in with_defaults(service.parameters, meta).items()}
+    given |= {f"TOWLINE_MONITORING_{name}": text for name, text in monitoring_values(service.monitoring, meta).items()}
     given |= {f"TOWLINE_SECRET_{name}": str(path) for name, path in secrets.items()}
     for role, package in service.packages.items():
         given |= _package(role, package, packages[role])

@@ -7,6 +7,7 @@
 # METRICS, where the kind serves pages of metrics, has pairs:  parameter of the port, path
 # CLUSTER, where services of the kind form clusters, has a line per parameter that membership fills in:
 #   parameter | from | form       from: id host address role members others primary; form: one member, {id}@{address}:{port}
+# MONITORING, where the kind has the verb monitor_trace: monitoring.sh.
 # SIDE_BY_SIDE=true says that another version is installed beside the one that runs, which need not stop for it.
 
 json_text() { # json_text TEXT -> REPLY
@@ -116,5 +117,6 @@ meta() {
   read -ra words <<<"$PORTS" && json_list ${words[@]+"${words[@]}"} && printf ' "ports": %s,\n' "$REPLY"
   json_metrics && printf ' "metrics": %s, "side_by_side": %s,\n' "$REPLY" "${SIDE_BY_SIDE-false}"
   json_cluster && printf ' "cluster": %s,\n' "$REPLY"
+  json_monitoring && printf '%s' "${REPLY:+ \"monitoring\": [$REPLY],}" # only where there is some: older agents do not know the word
   printf ' "verbs": {%s}}\n' "${verbs#, }"
 }

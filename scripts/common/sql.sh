@@ -32,6 +32,14 @@ replicate_mysql() {
     "${1%:*}" "${1##*:}" "${PARAM[replication_user]}" "$REPLY" ' SOURCE_CONNECT_RETRY=5, SOURCE_AUTO_POSITION=1, SOURCE_SSL=1'
 }
 
+accounts_fit() { # their names
+  local name
+  for name in user replication_user monitor_user; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9_.-]*$ ]] || problem "$name" 'has something else than letters, digits and _ . -'; done
+  for name in user monitor_user; do [[ ! ${PARAM[$name]} =~ ^(root|towline|mysql|mariadb\.sys|mysql\..*)$ ]] || problem "$name" 'is an account of the software itself'; done
+  [[ -z ${PARAM[monitor_user]} || (${PARAM[monitor_user]} != "${PARAM[user]}" && ${PARAM[monitor_user]} != "${PARAM[replication_user]}") ]] || problem monitor_user 'is an account for something else already'
+  [[ -z ${PARAM[user]} || ${PARAM[user]} != "${PARAM[replication_user]}" ]] || problem replication_user 'is the account of the application'
+}
+
 # accounts_sql is run by the server itself at each start, before it lets anybody in: whatever was done to these accounts
 # by hand, or whichever call was killed, they are right again. Not for the binary log: a replica has its own.
 accounts_sql() {
@@ -46,9 +54,29 @@ accounts_sql() {
     secret_text user_password && account "${PARAM[user]}" "${PARAM[user_from]}" "$REPLY"
     [[ -z ${PARAM[database]} ]] || printf "GRANT ALL ON \`%s\`.* TO '%s'@'%s';\n" "${PARAM[database]//_/\\_}" "${PARAM[user]}" "${PARAM[user_from]}"
   fi
+  [[ -z ${PARAM[monitor_user]} ]] || monitor_sql
   [[ -n ${PARAM[replication_user]} ]] || return 0
   secret_text replication_password && account "${PARAM[replication_user]}" % "$REPLY"
   printf "GRANT REPLICATION SLAVE ON *.* TO '%s'@'%%';\n" "${PARAM[replication_user]}"
+  # MariaDB keeps whom it follows, and how far it is in its relay log, in files that it does not sync. What lost power has
+  # left of them may keep it from following anybody; where it is stands in its tables, so it is told anew at each start.
+  [[ -n ${PARAM[replica_of]} ]] && is_mariadb || return 0
+  secret_text replication_password
+  printf '%s\n' 'STOP SLAVE;' 'RESET SLAVE ALL;'
+  replicate_mariadb "${PARAM[replica_of]}" "$REPLY"
+}
+
+# monitor_sql: an exporter on this host comes by TCP, from the address that it calls. Three connections at most, so that one
+# that hangs takes none from the applications.
+monitor_sql() {
+  local address
+  for address in 127.0.0.1 ${PARAM[bind]//,/ }; do
+    [[ $address != '*' && $address != 0.0.0.0 && $address != :: ]] || continue
+    secret_text monitor_password && account "${PARAM[monitor_user]}" "$address" "$REPLY"
+    printf "ALTER USER '%s'@'%s' WITH MAX_USER_CONNECTIONS 3;\n" "${PARAM[monitor_user]}" "$address"
+    printf "GRANT PROCESS, REPLICATION CLIENT%s ON *.* TO '%s'@'%s';\n" "$(! is_mariadb || echo ', SLAVE MONITOR')" "${PARAM[monitor_user]}" "$address"
+    printf "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n" "${PARAM[monitor_user]}" "$address"
+  done
 }
 
 # replica_sql is run by the script whenever it has changed; the server remembers where it was.

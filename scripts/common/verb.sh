@@ -27,6 +27,7 @@ run_verb() {
     install | configure | take_over) wanted_parameters ;;
     *) recorded_parameters || : ;;
   esac
+  [[ $verb != monitor_trace ]] || wanted_monitoring
   "$verb"
   [[ $verb == discover ]] || printf 'changed=%s\n' "$CHANGED"
 }

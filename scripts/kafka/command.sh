@@ -17,14 +17,15 @@ has_log4j2() {
   [[ -f ${jars[0]} ]]
 }
 
-# As upstream's kafka-run-class.sh would have it, without a port for JMX; and a node without memory ends, to be started again.
+# server_command [OPTION...]: as upstream's kafka-run-class.sh would have it, without a port for JMX; and a node without memory
+# ends, to be started again.
 server_command() {
   local heap logging=log4j.configuration
   java_program && local -r java=$REPLY
   heap=$(bytes max_heap)
   ! has_log4j2 || logging=log4j2.configurationFile
   split_words "${PARAM[jvm_options]}"
-  printf '%s\n' "$java" "-Xms$heap" "-Xmx$heap" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
+  printf '%s\n' "$java" "-Xms$heap" "-Xmx$heap" "$@" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
     -XX:+ExplicitGCInvokesConcurrent -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true "-Dkafka.logs.dir=$log_dir" \
     "-D$logging=file:$etc/logging.properties" ${WORDS[@]+"${WORDS[@]}"} -cp "$current/libs/*" kafka.Kafka "$etc/server.properties"
 }

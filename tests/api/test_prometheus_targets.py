@@ -1,13 +1,17 @@
 """GET /v1/prometheus/targets: what Prometheus shall scrape, in its own form."""
 
+import zlib
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from api.principal import Role
-from api.services.monitoring import address_of
+from api.publish.bundle import kinds_of_shipped
+from api.repositories.monitoring import SaidRow
+from api.services.monitoring import TargetGroup, address_of, target_groups
 from desired_state.catalogue import HostEntry, Placement, ServiceEntry
 from tests.api.house import FAKE_CTL, SHIPPED, START, House
 from tests.fakes.fleet import PaperFleet
@@ -91,6 +95,19 @@ def test_a_running_service_with_metrics_is_a_target(world: World) -> None:
         },
     }
     assert [expected] == world.targets()
+
+
+EXPORTERS = {"redis_exporter": 9121, "mysqld_exporter": 9104, "node_exporter": 9100}
+
+
+@pytest.mark.parametrize("kind", EXPORTERS)
+def test_an_exporter_is_a_target_without_a_further_step(kind: str) -> None:
+    """Its own `meta`, as it ships, says where its page is."""
+    status = {"services": [{"name": "exporter", "kind": kind, "observation": {"state": "running"}}]}
+    row = SaidRow(host="db-1", packed=zlib.compress(msgspec.json.encode(status)), entry=None)
+    labels = {"host": "db-1", "service": "exporter", "kind": kind, "__metrics_path__": "/metrics"}
+    expected = [TargetGroup(targets=(f"db-1:{EXPORTERS[kind]}",), labels=labels)]
+    assert expected == target_groups([row], kinds_of_shipped())
 
 
 def test_no_targets_are_an_empty_list(small: World) -> None:

@@ -17,11 +17,11 @@ AIM_MS = 30
 
 def measure() -> Iterator[Measurement]:
     """CPU of a call and of all that it starts, the service's own aside."""
-    bare_ms = _cpu_ms(lambda: subprocess.run(["bash", "-c", ":"], check=True))
     for kind in filter(has_software, KINDS):
+        look_ms, bare_ms = _look_ms(kind)
         yield Measurement(
             name=f"check_status of {kind}, healthy",
-            value=_look_ms(kind),
+            value=look_ms,
             unit="ms CPU",
             reference=bare_ms,
             reference_name="an empty bash",
@@ -29,22 +29,25 @@ def measure() -> Iterator[Measurement]:
         )
 
 
-def _look_ms(kind: str) -> float:
+def _look_ms(kind: str) -> tuple[float, float]:
+    """A look, and right after it the reference, so that a busy minute of the machine meets both."""
     case = case_of(kind)
-    real = next((one for one in case.real.software if one.version == case.version), case)
+    real = next((one for one in case.real.software if one.version == case.version), case.real.software[-1])
     with tempfile.TemporaryDirectory(prefix="towline-bench-") as name:
         try:
             service = Service(
                 kind=kind,
                 name="one",
                 folder=Path(name),
-                version=case.version,
+                version=real.version,
                 packages=real.packages(),
-                parameters=case.parameters(free_port()),
-                secrets=case.secrets,
+                parameters={**case.parameters(free_port()), **real.parameters},
+                secrets=case.secrets if real.secrets is None else real.secrets,
             )
+            real.prepare(service)
             service.do("install", "configure", "start", "check_status")
-            return _cpu_ms(lambda: service.do("check_status"))
+            look_ms = _cpu_ms(lambda: service.do("check_status"))
+            return look_ms, _cpu_ms(lambda: subprocess.run(["bash", "-c", ":"], check=True))
         finally:
             end_processes(Path(name))
 

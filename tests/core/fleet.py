@@ -5,10 +5,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from desired_state.catalogue import Catalogue, HostEntry, Override, PackageEntry, Placement, ServiceEntry
-from desired_state.contract import KindMeta, PackageRole, Parameter, Verb, VerbMeta
+from desired_state.contract import Effect, KindMeta, PackageRole, Parameter, Verb, VerbMeta
 from desired_state.document import Artifact, Origin, SealedSecret
 
-VERBS = {verb: VerbMeta(timeout_s=60) for verb in Verb}
+VERBS = {verb: VerbMeta(timeout_s=60) for verb in Verb if verb is not Verb.MONITOR_TRACE}
 REDIS = KindMeta(
     schema="towline.meta/1",
     kind="redis",
@@ -30,7 +30,11 @@ REDIS = KindMeta(
     ),
     packages=(PackageRole(role="server"), PackageRole(role="modules", required=False)),
     ports=("port", "admin_port"),
-    verbs=VERBS,
+    monitoring=(
+        Parameter(name="job", type="string", required=True, effect=Effect.NONE),
+        Parameter(name="interval", type="duration", default="1m", min=5, effect=Effect.NONE),
+    ),
+    verbs={**VERBS, Verb.MONITOR_TRACE: VerbMeta(timeout_s=60)},
 )
 JAVA = KindMeta(
     schema="towline.meta/1",

@@ -1,8 +1,9 @@
 """Each reason for a change, and the steps that it leads to."""
 
 import pytest
+from msgspec.structs import replace
 
-from desired_state.contract import Effect, Verb
+from desired_state.contract import Effect, Parameter, Verb
 from desired_state.document import Service
 from desired_state.observed import Observation
 from desired_state.plan import make_plan
@@ -49,6 +50,14 @@ def test_a_changed_parameter_needs_what_meta_says(parameter, last):
     """A parameter change configures, then reloads, restarts or does nothing more."""
     made = plan(converged(service()), service(parameters={parameter: "9"}))
     assert verbs(made)[-1] == f"alpha:{last}"
+
+
+def test_a_parameter_that_newer_scripts_have_and_nobody_sets_is_no_change():
+    """A new bundle alone changes no service: empty is what it was when nobody knew the parameter."""
+    world, thing = converged(service()), KINDS["thing"]
+    newer = replace(thing, parameters=(*thing.parameters, Parameter(name="new", type="port")))
+    doc = document(service(), revision=2)
+    assert () == make_plan(doc, world.record, world.look(doc), {**KINDS, "thing": newer}).steps
 
 
 SECRET_1, SECRET_2, OTHER = secret(), secret(2), secret(name="other", version=7)

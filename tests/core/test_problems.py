@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from desired_state import problems as module
 from desired_state.catalogue import Catalogue, Cluster, Member, Override, Placement, Problem, ServiceEntry
+from desired_state.contract import Effect, Parameter
 from desired_state.problems import problems
 from desired_state.service_problems import KnownSecrets, supported
 from tests.core import worlds
@@ -126,7 +127,7 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
             )
         ],
     ),
-    "monitoring is free text": (with_service(CACHE, monitoring={"exporter": "redis", "interval": 15}), []),
+    "monitoring of its kind": (with_service(CACHE, monitoring={"job": "fleet", "interval": "15s"}), []),
     "unknown parameter": (
         with_service(CACHE, parameters={"prot": 6380}),
         [error("/services/cache/parameters/prot", "unknown parameter 'prot'; did you mean 'port'?")],
@@ -413,6 +414,30 @@ CASES: dict[str, tuple[Catalogue, list[tuple[str, str, str]]]] = {
         with_service(CACHE, monitoring={"job": "a\x00b"}),
         [error("/services/cache/monitoring/job", "'job' holds a control character; take it out")],
     ),
+    "unknown value of monitoring": (
+        with_service(CACHE, monitoring={"jop": "fleet"}),
+        [
+            error("/services/cache/monitoring/job", "value 'job' is required by redis, and missing"),
+            error("/services/cache/monitoring/jop", "unknown value 'jop'; did you mean 'job'?"),
+        ],
+    ),
+    "monitoring out of its bounds": (
+        with_service(CACHE, monitoring={"job": "fleet", "interval": "1s"}),
+        [error("/services/cache/monitoring/interval", "'interval' must be at least 5 seconds; it is 1")],
+    ),
+    "monitoring of a kind that wires nothing": (
+        with_service(ORDERS, monitoring={"job": "fleet"}),
+        [
+            error(
+                "/services/orders/monitoring",
+                "java wires nothing by itself; what it is told stands under parameters: docs/monitoring.md",
+            )
+        ],
+    ),
+    "monitoring of what is taken over": (
+        with_service(CACHE, state="adopted", packages={}, monitoring={"job": "fleet"}),
+        [error("/services/cache/monitoring", "is wired once the service is installed, not adopted")],
+    ),
     "a moment without a year": (
         replace(GOOD, hosts=(replace(APP_1, mode_until=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))), *REST)),
         [error("/hosts/app-1/mode_until", "is out of the years that UTC counts")],
@@ -466,7 +491,9 @@ def test_a_document_beyond_the_bound_is_told() -> None:
         replace(CACHE, service=f"cache-{n}", parameters={"port": 7000 + n, "extra": "x"}, overrides={}, monitoring=big)
         for n, big in enumerate([{f"m{i}": "y" * 60_000 for i in range(4)}] * 5)
     )
-    found = problems(replace(GOOD, services=services, hosts=(APP_1,)), KINDS)
+    values = tuple(Parameter(name=f"m{i}", type="text", effect=Effect.NONE) for i in range(4))
+    kinds = {**KINDS, "redis": replace(KINDS["redis"], monitoring=values)}
+    found = problems(replace(GOOD, services=services, hosts=(APP_1,)), kinds)
     assert [("/hosts/app-1", "error")] == [(p.pointer, p.severity) for p in found]
     assert "at most 1048576 are read" in found[0].message
 

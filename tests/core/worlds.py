@@ -31,6 +31,9 @@ def kind(name: str = "thing", *, without: tuple[Verb, ...] = (), side_by_side: b
             Parameter(name="password", type="secret"),
         ),
         packages=(PackageRole(role="server"),),
+        monitoring=()
+        if Verb.MONITOR_TRACE in without
+        else (Parameter(name="exporter", type="bool", effect=Effect.NONE),),
         verbs={verb: VerbMeta(timeout_s=10) for verb in ALL_VERBS if verb not in without},
     )
 

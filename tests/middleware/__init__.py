@@ -4,11 +4,14 @@ from tests.middleware.archives import Package, Unavailable
 from tests.middleware.debian import (
     debian_nginx_archive,
     debian_redis_archive,
+    mysqld_exporter_archive,
     node_exporter_archive,
     prometheus_archive,
+    redis_exporter_archive,
 )
 from tests.middleware.elasticsearch import elasticsearch_archive, opensearch_archive
 from tests.middleware.elasticsearch_stand_in import elasticsearch_stand_in
+from tests.middleware.jmx import jmx_jar
 from tests.middleware.kafka import kafka_archive
 from tests.middleware.kibana import kibana_archive
 from tests.middleware.kibana_stand_in import kibana_stand_in
@@ -44,6 +47,7 @@ __all__ = [
     "elasticsearch_stand_in",
     "java_app_archive",
     "java_runtime_archive",
+    "jmx_jar",
     "kafka_archive",
     "kibana_archive",
     "kibana_stand_in",
@@ -52,12 +56,14 @@ __all__ = [
     "mongodb_archive",
     "mysql_archive",
     "mysql_driver",
+    "mysqld_exporter_archive",
     "nacos_archive",
     "nginx_archive",
     "node_exporter_archive",
     "opensearch_archive",
     "prometheus_archive",
     "redis_archive",
+    "redis_exporter_archive",
     "sentinel_jar",
     "site_archive",
     "skywalking_agent_archive",

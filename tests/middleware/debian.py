@@ -16,6 +16,11 @@ _SUITES = {
     "node_exporter-1.1.2": "bullseye",
     "node_exporter-1.5.0": "bookworm",
     "node_exporter-1.9.0": "trixie",
+    "redis_exporter-1.45.0": "bookworm",
+    "redis_exporter-1.69.0": "trixie",
+    "mysqld_exporter-0.12.1": "bullseye",
+    "mysqld_exporter-0.14.0": "bookworm",
+    "mysqld_exporter-0.17.2": "trixie",
     "prometheus-2.42.0": "bookworm",
     "prometheus-2.53.3": "trixie",
     "nginx-1.18.0": "bullseye",
@@ -30,18 +35,36 @@ def node_exporter_archive(version: str = "1.9.0", cache: Path | None = None) -> 
     return _archive("node_exporter", version, cache, {"node_exporter": "usr/bin/prometheus-node-exporter"})
 
 
+def redis_exporter_archive(version: str = "1.69.0", cache: Path | None = None) -> Package:
+    """redis_exporter: 1.45.0 or 1.69.0."""
+    programs = {"redis_exporter": "usr/bin/prometheus-redis-exporter"}
+    return _archive("redis_exporter", version, cache, programs, "prometheus-redis-exporter")
+
+
+def mysqld_exporter_archive(version: str = "0.17.2", cache: Path | None = None) -> Package:
+    """mysqld_exporter: 0.12.1, 0.14.0 or 0.17.2."""
+    programs = {"mysqld_exporter": "usr/bin/prometheus-mysqld-exporter"}
+    return _archive("mysqld_exporter", version, cache, programs, "prometheus-mysqld-exporter")
+
+
 def prometheus_archive(version: str = "2.53.3", cache: Path | None = None) -> Package:
     """Prometheus with promtool: 2.42.0 or 2.53.3."""
     return _archive("prometheus", version, cache, {"prometheus": "usr/bin/prometheus", "promtool": "usr/bin/promtool"})
 
 
-def _archive(name: str, version: str, cache: Path | None, programs: dict[str, str]) -> Package:
+def _archive(
+    name: str,
+    version: str,
+    cache: Path | None,
+    programs: dict[str, str],
+    *packages: str,
+) -> Package:
     suite = _suite_of(name, version)
     top = f"{name}-{version}.linux-amd64"
     kept = (cache or cache_folder()) / f"{top}.tar.gz"
     if kept.exists():
         return package_of(name, version, kept)
-    tree = _tree(suite, "prometheus", "prometheus-node-exporter")
+    tree = _tree(suite, *(packages or ("prometheus", "prometheus-node-exporter")))
     _must_say(tree.path(programs[name]), version, suite)
     files = {place: (tree.path(path).read_bytes(), 0o755) for place, path in programs.items()}
     return made_archive(name, version, files, cache, top=top)
@@ -83,6 +106,6 @@ def _tree(suite: str, *packages: str) -> SuiteTree:
 def _must_say(program: Path, version: str, suite: str) -> None:
     """A suite moves on; a package is called by what it holds."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=False)
-    found = re.search(r"version ([0-9]+\.[0-9]+\.[0-9]+)", said.stdout + said.stderr)
+    found = re.search(r"(?:version|Metrics Exporter) ([0-9]+\.[0-9]+\.[0-9]+)", said.stdout + said.stderr)
     if found is None or found[1] != version:
         raise Unavailable(f"{program.name} of Debian {suite} is {found[1] if found else 'silent'}, not {version}")

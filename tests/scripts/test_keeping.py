@@ -52,6 +52,21 @@ def test_a_unit_of_ours_has_its_account_and_limits(folder: Path) -> None:
     assert wanted | {"AmbientCapabilities=CAP_NET_BIND_SERVICE", "WantedBy=multi-user.target"} <= set(unit)
 
 
+def test_a_unit_that_is_about_to_start_is_stopped_before_a_new_start(folder: Path) -> None:
+    """A start that a killed call has asked the manager for goes on by itself; one that runs already is left alone."""
+    unit = folder / "towline-web.service"
+    unit.touch()
+    asked = f"""keeper() {{ REPLY=root; }}
+unit_folder() {{ REPLY={folder}; }}
+manager() {{ echo "$*"; }}
+runs || echo 'does not run'
+running() {{ true; }}
+runs && echo runs"""
+    assert ["stop towline-web.service", "does not run", "runs"] == functions(folder, asked).splitlines()
+    unit.unlink()
+    assert ["does not run", "runs"] == functions(folder, asked).splitlines()
+
+
 def test_a_unit_of_an_adopted_process_has_no_new_limits(folder: Path) -> None:
     """It runs as it did: the launcher gives it its own account."""
     code = 'keeper() { REPLY=root; }\nmake_account() { REPLY=towline-web; }\nunit_text "$run/adopted"'

@@ -75,6 +75,22 @@ def test_the_application_has_its_database_and_no_other(folder: Path) -> None:
     assert "denied" in ask(service, "SELECT * FROM mysql.global_priv")
 
 
+@pytest.mark.parametrize("version", ARCHIVES)
+def test_an_exporter_sees_the_server_and_no_data(folder: Path, version: str) -> None:
+    """Made by a reload of the running server: how it is, whom it replicates to; not what it holds."""
+    service = server(folder, version=version)
+    service.do("install", "configure", "start")
+    ask(service, "CREATE TABLE shop.carts (id INT)")
+    service.parameters["monitor_user"] = "monitor"
+    service.secrets = {**SECRETS, "monitor_password": SECRETS["user_password"]}
+    service.do("configure", "reload")
+    assert ask(service, "SHOW GLOBAL STATUS LIKE 'Uptime'", "monitor").startswith("Uptime\t")
+    assert "" == ask(service, "SHOW REPLICA STATUS", "monitor")
+    assert "" == ask(service, "SELECT * FROM performance_schema.threads LIMIT 0", "monitor")
+    for asked in ("SELECT * FROM shop.carts", "SELECT * FROM mysql.user"):
+        assert "denied" in ask(service, asked, "monitor")
+
+
 def test_a_reload_keeps_the_process_and_takes_hold(folder: Path) -> None:
     """Parameters with effect reload reach the running server; one that needs a restart is refused by its name."""
     service = server(folder)
@@ -169,6 +185,23 @@ def test_a_replica_follows_tells_its_trouble_and_is_promoted(folder: Path, versi
         replica.state_now(),
         ask(replica, "INSERT INTO shop.t VALUES (45)"),
     )
+
+
+def test_a_replica_that_lost_whom_it_follows_is_told_again(folder: Path) -> None:
+    """MariaDB's files about its primary are empty, as a lost power leaves them: `start` has it follow on."""
+    primary = server(folder, "first", server_id="1")
+    replica = server(folder, "second", server_id="2", replica_of=f"127.0.0.1:{primary.parameters['port']}")
+    for service in (primary, replica):
+        service.do("install", "configure", "start")
+    assert "" == ask(primary, "CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (42)")
+    assert eventually(60, lambda: ask(replica, "SELECT id FROM shop.t") == "42")
+    replica.do("stop")
+    for name in ("master.info", "relay-log.info"):
+        (replica.root / "data/db" / name).write_bytes(b"")
+    replica.do("start")
+    assert "" == ask(primary, "INSERT INTO shop.t VALUES (43)")
+    assert eventually(60, lambda: ask(replica, "SELECT id FROM shop.t") == "42\n43")
+    assert "running" == replica.state_now()
 
 
 def test_a_new_replication_password_takes_hold_on_both(folder: Path) -> None:

@@ -14,7 +14,7 @@ WITHOUT = {"adopt", "keep", "launcher", "verb", "change"}
 @pytest.mark.parametrize("file", sorted(SHARED.glob("*.bats")), ids=lambda file: file.stem)
 def test_shared_functions(file: Path) -> None:
     """Every test of the file passes."""
-    said = subprocess.run(["bats", str(file)], capture_output=True, text=True, check=False, timeout=120)
+    said = subprocess.run(["bats", str(file)], capture_output=True, text=True, check=False, timeout=600)
     assert 0 == said.returncode, said.stdout + said.stderr
 
 

@@ -148,6 +148,8 @@ CASE = Case(
         ("database", "shop`"),
         ("user", "root"),
         ("user", "o'neill"),
+        ("monitor_user", "app"),
+        ("monitor_user", "towline"),
         ("user_from", "'"),
         ("wait_timeout", "soon"),
         ("extra", "datadir = /"),
