@@ -45,6 +45,7 @@ class Together(Struct, frozen=True, kw_only=True):
 
     def lose(self, lost: int, words: str, *, everybody: bool = False) -> Self:
         """SIGKILL for one; somebody, or everybody else, is degraded and says why, in words that begin so."""
+        self.are_well()  # what it was told just now has its second copy, too
         os.kill(self.members[lost].process(), signal.SIGKILL)
         others = [member for member in self.members if member is not self.members[lost]]
         enough = all if everybody else any
