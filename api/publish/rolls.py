@@ -251,8 +251,9 @@ def _not_reached(revision: int, status: Status) -> _Ailing:
 
 
 def _short(words: str) -> str:
+    """Without its middle: what failed stands at the beginning, and why at the end, after much of a log."""
     text = " ".join(words.split())
-    return text if len(text) <= _SAID else f"{text[: _SAID - 1]}…"
+    return text if len(text) <= _SAID else f"{text[: _SAID // 3]} … {text[-_SAID * 2 // 3 :]}"
 
 
 def _named(name: ServiceName, services: Iterable[_Named]) -> _Named | None:

@@ -237,13 +237,9 @@ forget_unit() {
   manager reset-failed "$unit" 2>/dev/null || :
 }
 
-# last_words: the end of the service's own output, for the reason of a failed start: of its last lines those that speak
-# of trouble, where there are such (`may fail` is Redis' advice at each start).
+# last_words: the end of the service's own output, for the reason of a failed start. All of it: what speaks of trouble has no
+# words in common (Redis' is `Wrong signature trying to load DB`).
 # The log's folder may belong to the service's account: a link that it put there leads nobody to another file.
 last_words() {
-  local lines
-  lines=$(dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 20 | tr -c '[:print:]\n' ' ') || :
-  [[ -n $lines ]] || return 0
-  { grep -v 'may fail' <<<"$lines" | grep -iE "$OF_TROUBLE" || printf '%s\n' "$lines"; } | tail -n 3 | tr '\n' ' ' | tail -c 400 || :
+  dd if="$log_dir/$service.log" iflag=nofollow bs=64k status=none 2>/dev/null | tail -n 4 | tr -c '[:print:]' ' ' | tail -c 400 || :
 }
-readonly OF_TROUBLE='error|fail|fatal|exception|cannot|could not|unable|denied|refused|invalid|unrecognized|unknown|not found|no such'

@@ -69,6 +69,24 @@ def test_a_member_that_fails_again_in_other_words_is_no_other_event(database_url
     assert [LAST.format("b", 2), f"{why}: pid 17 died"] == [json.loads(detail)["message"] for detail in events]
 
 
+def test_of_a_long_message_the_middle_is_left_out(database_url: str) -> None:
+    """What failed stands at its beginning, and why at its end."""
+
+    async def work(world: World) -> str:
+        roll = Roll(world)
+        await roll.declare()
+        await roll.report("a", "b", "c")
+        await roll.declare(version="2")
+        message = f"start failed: {'log ' * 200}cannot bind"
+        failed = Condition(type="Stalled", status="True", reason="StepFailed", message=message, since=world.now)
+        await roll.report("b", conditions=(failed,), applied_revision=1, sync="behind")
+        return (await roll.publish()).held["a"][0].words
+
+    words = in_a_world(database_url, work)
+    assert (True, True) == (words.startswith("start failed: log"), words.endswith("log cannot bind"))
+    assert len(words) <= 310
+
+
 def test_a_host_on_which_something_is_held_is_not_converged(database_url: str) -> None:
     """The list of hosts, the host, the service and the metrics say so; it is published and applied, and not all."""
 

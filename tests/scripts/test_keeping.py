@@ -216,20 +216,3 @@ def test_a_log_that_is_a_link_is_not_read(folder: Path) -> None:
     (log / "web.log").unlink()
     (log / "web.log").write_text("it ended\n")
     assert "it ended" == functions(folder, "last_words").strip()
-
-
-@pytest.mark.parametrize(
-    ("lines", "told"),
-    [
-        (["loading", "Could not create socket 1.2.3.4:6379", "bye"], "Could not create socket 1.2.3.4:6379"),
-        (["WARNING a background save may fail under low memory", "Failed listening"], "Failed listening"),
-        (["Unrecognized option X", "Error: no JVM", "Error: ends"], "Unrecognized option X Error: no JVM Error: ends"),
-        (["one", "two", "three", "four"], "two three four"),
-    ],
-)  # fmt: skip
-def test_the_reason_of_a_failed_start_is_what_speaks_of_trouble(folder: Path, lines: list[str], told: str) -> None:
-    """Of the last lines of its output; where none does, the last ones."""
-    log = folder / "prefix/services/web/log"
-    log.mkdir(parents=True)
-    (log / "web.log").write_text("".join(f"{line}\n" for line in lines))
-    assert told == functions(folder, "last_words").strip()
