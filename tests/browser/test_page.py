@@ -80,7 +80,7 @@ def test_a_drifted_host_shows_without_reload(site: Site, papers: dict[str, Paper
         until(lambda: "Drifted" in row_of(page, "web-1.ams"), since=stored)
         assert "edited by hand" in row_of(page, "web-1.ams")
         assert page.evaluate("window.__same") is True
-        assert "drifted" in page.locator("#voice").inner_text()
+        expect(page.locator("#voice")).to_contain_text("drifted", timeout=30_000)
     finally:
         stored = mend(site, papers["web-1.ams"])
     until(lambda: "Converged" in row_of(page, "web-1.ams"), since=stored)
