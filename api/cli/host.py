@@ -60,7 +60,7 @@ def listed(config: Path | None) -> None:
             known.override,
             "; ".join(f"{hold.service} {hold.sentence}" for hold in known.held),
         ]
-        click.echo("\t".join([known.host, *(word for word in words if word)]))
+        click.echo("\t".join([known.host, *words]).rstrip())
 
 
 @command.command()
