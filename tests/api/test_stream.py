@@ -25,7 +25,7 @@ from tests.api.house import House
 from tests.browser.site import Site
 
 T = TypeVar("T")
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(autouse=True)

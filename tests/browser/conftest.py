@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.browser.site import Site
@@ -24,6 +24,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE_MS = 60_000  # what is told by then is told; how busy the machine was is not the page's affair
 SILENT = ("batch-1.fra",)
 WATCH = """
 window.__violations = [];
@@ -50,6 +51,7 @@ def papers(site: Site) -> dict[str, PaperHost]:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium. Not for the session: playwright's loop holds this thread for as long as it runs."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield browser

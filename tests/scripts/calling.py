@@ -74,6 +74,7 @@ class Service:
         self.packages, self.parameters = dict(packages or {}), dict(parameters or {})
         self.secrets = dict(secrets or {})
         self.folder = folder
+        self.programs: Path | None = None  # a folder whose programs every call finds first
         self.prefix = prefix or folder / "prefix"
         self.root = self.prefix / "services" / name
         self.scratch = folder / f"scratch-{name}"
@@ -124,8 +125,8 @@ class Service:
     def begin(self, verb: str, *, path: str = "") -> "Running":
         """Starts a call and does not wait for it; programs of that folder come first."""
         environment = self.environment()
-        if path:
-            environment["PATH"] = f"{path}:{environment['PATH']}"
+        if first := path or self.programs:
+            environment["PATH"] = f"{first}:{environment['PATH']}"
         out, err = self.scratch / "out", self.scratch / "err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(

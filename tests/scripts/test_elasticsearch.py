@@ -18,8 +18,8 @@ PEM = "-----BEGIN {0}-----\nMIIB\n-----END {0}-----"
 
 
 def search(folder: Path, name: str = "search", **changes: str) -> Service:
-    """One stand-in, open to all."""
-    return Service(
+    """One stand-in, open to all, on a disk that is half full whatever the machine's own is."""
+    service = Service(
         kind="elasticsearch",
         name=name,
         folder=folder,
@@ -27,6 +27,18 @@ def search(folder: Path, name: str = "search", **changes: str) -> Service:
         packages=CASE.packages(),
         parameters={**parameters(free_port()), **changes},
     )
+    service.programs = folder / "programs"
+    disk(service, used=50)
+    return service
+
+
+def disk(service: Service, *, used: int) -> None:
+    """From now on so many percent of its disk are in use: what df says."""
+    assert service.programs
+    service.programs.mkdir(exist_ok=True)
+    program = service.programs / "df"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '1B-blocks Avail' '{10**12} {10**10 * (100 - used)}'\n")
+    program.chmod(0o755)
 
 
 def settings(service: Service) -> dict[str, object]:
@@ -70,16 +82,18 @@ def test_yellow_is_well_where_the_document_says_so(folder: Path) -> None:
 
 def test_a_disk_at_its_watermark_is_degraded(folder: Path) -> None:
     """Which of the three, and how full it is."""
-    service = search(folder, watermarks="1 98 99")
+    service = search(folder, watermarks="60 70 80")
     service.do("install", "configure", "start")
-    said = service.status()
-    assert ("degraded", True) == (
-        said.facts["state"],
-        said.reason.endswith("above its low watermark: it gets no more shards"),
-    )
-    service.parameters["watermarks"] = "1 1 1"
-    service.do("configure", "restart")
-    assert service.status().reason.endswith("above its flood stage: its indexes are written to no more")
+    told = {}
+    for used in (59, 61, 71, 81):
+        disk(service, used=used)
+        told[used] = service.state_now(), service.status().reason
+    assert told == {
+        59: ("running", ""),
+        61: ("degraded", "disk: 61 % in use, above its low watermark: it gets no more shards"),
+        71: ("degraded", "disk: 71 % in use, above its high watermark: shards are given away"),
+        81: ("degraded", "disk: 81 % in use, above its flood stage: its indexes are written to no more"),
+    }
 
 
 def test_a_node_founds_its_cluster_once(folder: Path) -> None:
