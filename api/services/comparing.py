@@ -28,6 +28,11 @@ class Field(Struct, frozen=True, kw_only=True):
     digest: bool = False
     """The values are digests: shown shortened."""
 
+    @property
+    def blank(self) -> bool:
+        """No side says anything: a parameter that everybody leaves to the software."""
+        return not (self.desired or self.applied or self.observed or self.differs)
+
 
 class Compared(Struct, frozen=True, kw_only=True):
     """One service of one host: what it shall be, what was applied last, what is seen."""

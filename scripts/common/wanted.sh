@@ -77,8 +77,20 @@ wanted_parameters() {
     fi
     printf -v "PARAM[$name]" '%s' "$value"
   done
+  ports_differ
   if declare -F parameters_fit >/dev/null && ((${#PROBLEMS[@]} == 0)); then parameters_fit; fi
   refuse_problems
+}
+
+# ports_differ: a service that listens twice on one port would not start; which of the two it is, its log seldom says.
+ports_differ() {
+  local name
+  local -A taken=()
+  for name in $PORTS; do
+    [[ ${PARAM[$name]-} =~ ^[0-9]+$ ]] || continue # empty is none, and what is no port is told already
+    [[ -z ${taken[${PARAM[$name]}]-} ]] || problem "$name" "is the port of ${taken[${PARAM[$name]}]} too"
+    taken[${PARAM[$name]}]=$name
+  done
 }
 
 wanted_secret() {

@@ -178,3 +178,12 @@ def test_a_service_that_was_never_reported_is_shown() -> None:
         found.health,
         found.message,
     )
+
+
+def test_what_everybody_leaves_to_the_software_is_blank() -> None:
+    """An empty parameter that was always empty; not one that a side fills, nor one that differs."""
+    open_ended = replace(CACHE, parameters={**CACHE.parameters, "bind": "", "tls_port": ""})
+    paper = host(replace(open_ended, parameters={**open_ended.parameters, "bind": "::1"}))
+    found = compared(paper, open_ended)
+    assert ["parameters.tls_port"] == [field.name for field in found.fields if field.blank]
+    assert ["parameters.bind"] == differing(found)

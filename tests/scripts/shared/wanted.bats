@@ -46,6 +46,17 @@ given() { # given NAME VALUE: the problems of a call with that value
   for name in colour port must; do [[ $output == *"parameter $name: "* ]]; done
 }
 
+@test "two ports of one service differ; those that are left empty do not count" {
+  PORTS='port other third'
+  PARAMETER_NAMES+=(other third) PARAMETER_TYPE[other]=port PARAMETER_TYPE[third]=port
+  export TOWLINE_PARAM_must=x TOWLINE_PARAM_port=80 TOWLINE_PARAM_other=80
+  run wanted_parameters
+  [ "$status" -eq 6 ]
+  [[ $output == *"parameter other: is the port of port too"* ]]
+  export TOWLINE_PARAM_other=81
+  wanted_parameters
+}
+
 @test "what was recorded is read back, line ends and backslashes too" {
   export TOWLINE_PARAM_must=x TOWLINE_PARAM_text=$'one\\n\ntwo %s $(id)'
   wanted_parameters
