@@ -9,6 +9,8 @@ here=${BASH_SOURCE[0]%"${0##*/}"}
 . "${here:-./}common.sh"
 # shellcheck source=common/spring.sh
 . "${here:-./}common/spring.sh"
+# shellcheck source=nacos/admin.sh
+. "${here:-./}nacos/admin.sh"
 # shellcheck source=nacos/command.sh
 . "${here:-./}nacos/command.sh"
 # shellcheck source=nacos/database.sh
@@ -45,7 +47,7 @@ token_secret      | secret   |           |         | restart | What logins are s
 token_lifetime    | duration | 5h        | 1m..30d | restart | How long a login lasts
 identity_key      | string   | towline-identity | 1..64 | restart | Name of the header by which members know each other
 identity_secret   | secret   |           |         | restart | Its value, the same on all members; where it is alone, empty: made here
-admin_password    | secret   |           |         | none    | Of the user nacos, from Nacos 2.4 on; set once, where nobody has set one
+admin_password    | secret   |           |         | reload  | Of the user nacos: at each start it is made the declared one; empty: left as it is
 metrics           | bool     | true      |         | restart | Serve metrics for Prometheus, below context_path at /actuator/prometheus
 max_heap          | size     | 1gb       | 128mb.. | restart | Memory for objects (-Xms and -Xmx)
 jvm_options       | text     |           | ..8000  | restart | More options of the JVM, with blanks between, or one a line
@@ -61,8 +63,8 @@ jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 client | optional | archive with bin/mariadb or bin/mysql: with it, the tables are made in a database that has none
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 30  start 3900  stop 600  restart 4500  uninstall 900
-purge 600
+meta 10  check_status 20  discover 15  install 300  configure 30  start 3900  stop 600  restart 4500  reload 600
+uninstall 900  purge 600
 '
 
 service_files() {
@@ -88,8 +90,7 @@ parameters_fit() {
   [[ $REPLY != ' '* && $REPLY != *' ' ]] || problem identity_secret 'has a blank at an end, which a header loses'
   secret_text token_secret
   [[ -z $REPLY || $REPLY =~ ^[A-Za-z0-9+/]{42}[A-Za-z0-9+/]+={0,2}$ ]] || problem token_secret 'is not base64 of 32 bytes or more'
-  secret_text admin_password
-  [[ $REPLY != *[[:cntrl:]]* ]] || problem admin_password 'has a line end or another control character'
+  admin_password_fits
   properties_fit extra "$TAKEN_BY_TOWLINE|$TAKEN_BY_PARAMETERS"
 }
 
@@ -176,29 +177,18 @@ launch_command() {
   LAUNCH_FOLDER=$data
 }
 
-# settle: after each start. Until somebody has set a password for the user nacos, anybody could.
-settle() {
-  local -r note=$service_dir/admin-password-set
-  wanted_secret admin_password
-  [[ -n ${SECRET[admin_password]-} && ! -e $note && ! ${INSTALLED[program]} =~ ^2\.[123]\. ]] || return 0
-  to_seconds "${PARAM[start_timeout]}" && wait_healthy "$REPLY"
-  set_admin_password
-  put "$note" <<<"${INSTALLED[program]}"
-}
+# settle: after each start.
+settle() { admin_password_counts; }
 
-set_admin_password() {
-  local path=/v1/auth/users/admin host
-  ! is_three || path=/v3/auth/user/admin
-  reachable "${PARAM[bind]}" && host=$REPLY
-  secret_text admin_password && form_text "$REPLY"
-  http_form "$host" "${PARAM[port]}" "${PARAM[context_path]}$path" "password=$REPLY" || fail "$FAILED" 'does not answer when the password of the user nacos is set'
-  if [[ $HTTP_STATUS == 200 && $REPLY =~ \"code\":(0|200)[,}] ]]; then # the answer has the password in it
-    did 'set the password of the user nacos'
-  elif [[ $HTTP_STATUS == 409 || $REPLY =~ \"code\":409 ]]; then
-    log 'the user nacos has a password already, which stays'
-  else
-    fail "$FAILED" "refuses to set the password of the user nacos: HTTP $HTTP_STATUS"
-  fi
+# What is reloaded is the password of the user nacos; everything else Nacos reads once.
+reload() {
+  need_installed
+  running || fail "$FAILED" "$service does not run"
+  ! needs_restart || fail "$NOT_INSTALLED" "needs a restart, not a reload: $REPLY"
+  listening_ports "${IDENTITY[pid]}"
+  admin_password_counts
+  wait_healthy 20
+  reloaded
 }
 
 # What start waits for: this one itself.

@@ -40,9 +40,10 @@ http_body() {
   http_answer "$1" "$2" "GET $3 HTTP/1.0"$'\r\n'"${4:+$4$'\r\n'}"$'\r\n'
 }
 
-# http_form HOST PORT PATH FORM -> REPLY: the form is sent as a browser would; what it holds is in no argument.
+# http_form HOST PORT METHOD PATH FORM [HEADER] -> REPLY: the form is sent as a browser would; what it and the header hold is
+# in no argument and no URL.
 http_form() {
-  http_answer "$1" "$2" "POST $3 HTTP/1.0"$'\r\n'"Content-Type: application/x-www-form-urlencoded"$'\r\n'"Content-Length: ${#4}"$'\r\n\r\n'"$4"
+  http_answer "$1" "$2" "$3 $4 HTTP/1.0"$'\r\n'"${6:+$6$'\r\n'}Content-Type: application/x-www-form-urlencoded"$'\r\n'"Content-Length: ${#5}"$'\r\n\r\n'"$5"
 }
 
 http_answer() { # http_answer HOST PORT REQUEST -> REPLY: after the request's first line come the usual headers

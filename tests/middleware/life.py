@@ -149,14 +149,18 @@ class Life:
 
     def reload(self) -> str:
         """A change that a reload makes true, without a new process."""
-        if not self._real.reloaded:
+        if not (self._real.reloaded or self._real.rotated):
             return NOT_HAD
         before = self._running().identity
-        self._change(self._real.reloaded)
+        if self._real.reloaded:
+            self._change(self._real.reloaded)
+        if self._real.rotated:
+            self._service.secrets |= self._real.rotated
+            self._service.do("configure")
         self._service.do("reload")
         expect(self._running().identity == before, "is another process")
         self._alive()
-        return "same process"
+        return "; ".join(["same process", *(f"another {name} counts" for name in self._real.rotated)])
 
     def downgrade(self) -> str:
         """Back to the older version with this one's data; or refused by the software, and nothing lost."""

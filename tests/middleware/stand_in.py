@@ -11,11 +11,18 @@ from tests.middleware.archives import Package, made_archive
 _JAVA = '''\
 #!/usr/bin/env python3
 """Stands in for Java: serves what the program that it is to run would serve, and answers as if all were well."""
+import base64
+import hashlib
+import hmac
+import json
+import re
 import signal
 import socket
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import parse_qs
 
 if sys.argv[1:] == ["-version"]:
     sys.exit(print('openjdk version "17.0.0"', file=sys.stderr))
@@ -40,6 +47,31 @@ def told(name, otherwise):
         return otherwise
 
 
+def digest(password):
+    return hashlib.sha256(password.encode()).hexdigest().encode()
+
+
+def kept():
+    """The password of the user nacos, which nobody can read: none before it is set, or the one of upstream's tables."""
+    return told("password", digest("nacos") if OLD else None)
+
+
+def keep(password):
+    with open(f"{home}/password", "wb") as users:
+        users.write(digest(password))
+
+
+def signed(header):
+    """A login of the user nacos, by whoever has the secret."""
+    text, _, signature = header.removeprefix("Bearer ").rpartition(".")
+    key = base64.b64decode(said["nacos.core.auth.plugin.nacos.token.secret.key"])
+    right = base64.urlsafe_b64encode(hmac.digest(key, text.encode(), "sha256")).decode().rstrip("=")
+    if text.partition(".")[0] != "eyJhbGciOiJIUzI1NiJ9" or not hmac.compare_digest(right, signature):
+        return False
+    claims = json.loads(base64.urlsafe_b64decode(text.partition(".")[2] + "=="))
+    return claims["sub"] == "nacos" and claims["exp"] >= time.time()
+
+
 class Well(BaseHTTPRequestHandler):
     def do_GET(self):
         key = said.get("nacos.core.auth.server.identity.key", "")
@@ -52,9 +84,46 @@ class Well(BaseHTTPRequestHandler):
             self.answer(int(told("status", b"200")), told("words", b"OK"))
 
     def do_POST(self):
-        with open(f"{home}/posted", "ab") as posted:
-            posted.write(self.path.encode() + b" " + self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
-        self.answer(200, told("answer", b'{"code":0,"message":"success"}'))
+        form = self.form()
+        if self.path.endswith("/login"):
+            self.login(form)
+        elif self.path.endswith("/admin") and not OLD:
+            if kept() is None:
+                self.change(form["password"])
+            else:
+                self.answer(200, b'{"code":409,"message":"have admin user cannot use it.","data":null}')
+        else:
+            self.answer(404, b"")
+
+    def do_PUT(self):
+        form = self.form()
+        if not signed(self.headers.get("Authorization", "")):
+            self.answer(403, b'{"status":403,"error":"Forbidden"}')
+        else:
+            self.change(form["newPassword"])
+
+    def change(self, password):
+        """As it is told; a test may have it refused."""
+        with open(f"{home}/asked", "a") as asked:
+            asked.write(f"{self.command} {self.path}\\n")
+        refused = told("refuses", None)
+        if refused is None:
+            keep(password)
+        self.answer(200, refused or b'{"code":%d,"message":"success"}' % (0 if THREE else 200))
+
+    def form(self):
+        text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        return {name: values[0] for name, values in parse_qs(text).items()}
+
+    def login(self, form):
+        if kept() is None:
+            self.answer(500, b"caused: User nacos not found;")
+        elif (form["username"], digest(form["password"])) == ("nacos", kept()):
+            self.answer(200, b'{"accessToken":"a","tokenTtl":18000,"globalAdmin":true,"username":"nacos"}')
+        elif THREE:
+            self.answer(403, b"User not found! Please check user exist or password is right!")
+        else:
+            self.wfile.write(b"HTTP/1.1 0 \\r\\n\\r\\n")
 
     def answer(self, status, body):
         self.send_response(status)
@@ -62,10 +131,21 @@ class Well(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def series():
+    """Of Nacos, as its jar tells it."""
+    with open(sys.argv[sys.argv.index("-jar") + 1], "rb") as jar:
+        found = re.search(rb"nacos-core-([0-9]+)\\.([0-9]+)\\.", jar.read())
+    return tuple(map(int, found.groups()))
+
+
+THREE, OLD = "nacos.home" in said and series() >= (3, 0), "nacos.home" in said and series() < (2, 4)
 address = said.get("server.address", "127.0.0.1")
 web = int(said.get("server.port") or said["nacos.server.main.port"])
 if "nacos.home" in said:
     gRPC = socket.create_server((address, web + 1000))
+if THREE:
+    console = ThreadingHTTPServer((address, int(said["nacos.console.port"])), Well)
+    Thread(target=console.serve_forever, daemon=True).start()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 ThreadingHTTPServer((address, web), Well).serve_forever()
 '''

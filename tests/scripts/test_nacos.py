@@ -1,14 +1,15 @@
 """nacosctl.sh: members, tables, the first password. Nacos is a stand-in here, MariaDB is real."""
 
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
 from tests.scripts.kinds.mysql import ask
-from tests.scripts.kinds.nacos import SECRETS, database_of, on, stand_ins
+from tests.scripts.kinds.nacos import SECRETS, database_of, on, opens, stand_ins
 
 CASE = case_of("nacos")
 UP = '{{"ip":"{0}","port":{1},"state":"{2}","extendInfo":{{"raftPort":"7848"}},"address":"{0}:{1}"}}'
@@ -22,7 +23,7 @@ def nacos(folder: Path, name: str = "registry", version: str = CASE.version, **p
         version=version,
         packages=stand_ins(version),
         parameters={**CASE.parameters(0), **parameters},
-        secrets=SECRETS,
+        secrets=dict(SECRETS),
     )
 
 
@@ -120,28 +121,95 @@ def test_alone_it_makes_its_own_secrets_once(folder: Path) -> None:
     assert "secret.key=\n" not in before
 
 
-def test_the_first_password_is_set_once(folder: Path) -> None:
-    """As it is, by a form; one that somebody has set since stays."""
-    service = nacos(folder, version="2.5.1")
+def asked(service: Service) -> list[str]:
+    """How its password was set and changed until now."""
+    return (service.root / "data/asked").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("version", "how"),
+    [
+        ("2.3.2", "PUT /nacos/v1/auth/users"),
+        ("2.5.1", "POST /nacos/v1/auth/users/admin"),
+        ("3.1.0", "POST /nacos/v3/auth/user/admin"),
+    ],
+)
+def test_the_declared_password_opens_it_after_the_start(folder: Path, version: str, how: str) -> None:
+    """In the place of upstream's own, which opens it no longer, or as the first one; the next start changes nothing."""
+    service = nacos(folder, version=version)
     service.do("install", "configure", "start")
-    posted = (service.root / "data/posted").read_text().splitlines()
-    assert ["/nacos/v1/auth/users/admin"] == [line.partition(" ")[0] for line in posted]
-    assert [SECRETS["admin_password"]] == parse_qs(posted[0].partition(" ")[2])["password"]
+    assert [True, False] == [opens(service, SECRETS["admin_password"]), opens(service, "nacos")]
+    assert "0" == service.do("start").changed
     service.do("restart")
-    assert 1 == len((service.root / "data/posted").read_text().splitlines())
+    assert [how] == asked(service)
 
 
-def test_a_password_that_is_there_stays(folder: Path) -> None:
-    """The software says 409; a refusal of another kind fails the start."""
-    service = nacos(folder, version="2.5.1")
+def test_the_declared_password_opens_it_after_an_upgrade(folder: Path) -> None:
+    """Nacos 3 keeps the accounts of 2, and takes no first password where there is one: it is changed."""
+    service = nacos(folder)
+    service.secrets.pop("admin_password")
+    service.do("install", "configure", "start", "stop")
+    service.version, service.packages = "3.1.0", stand_ins("3.1.0")
+    service.secrets = {**SECRETS, "admin_password": "another one"}
+    (service.root / "data/password").write_text(sha256(b"by hand").hexdigest())
+    service.do("install", "configure", "start")
+    assert [True, False] == [opens(service, "another one"), opens(service, "by hand")]
+    assert ["PUT /nacos/v3/auth/user"] == asked(service)
+
+
+@pytest.mark.parametrize("version", ["2.3.2", "3.1.0"])
+def test_another_password_is_reloaded(folder: Path, version: str) -> None:
+    """The same process lets nobody in with the one before; a second time there is nothing to do."""
+    service = nacos(folder, version=version)
+    service.do("install", "configure", "start")
+    before = service.process()
+    service.secrets = {**SECRETS, "admin_password": "the next one"}
+    service.do("configure")
+    assert ["1", "0"] == [service.do("reload").changed for _ in range(2)]
+    assert [True, False] == [opens(service, "the next one"), opens(service, SECRETS["admin_password"])]
+    assert before == service.process()
+
+
+def test_without_a_declared_password_nobody_changes_it(folder: Path) -> None:
+    """What stands on the console is the operator's."""
+    service = nacos(folder)
+    service.secrets.pop("admin_password")
+    service.do("install", "configure", "start")
+    assert (True, False) == (opens(service, "nacos"), (service.root / "data/asked").exists())
+
+
+def test_a_long_token_secret_signs_too(folder: Path) -> None:
+    """One that is longer than a block of its digest is taken by its own digest."""
+    service = nacos(folder)
+    service.secrets["token_secret"] = b64encode(bytes(range(100))).decode()
+    service.do("install", "configure", "start")
+    assert opens(service, SECRETS["admin_password"])
+
+
+@pytest.mark.parametrize(("version", "what"), [("2.3.2", "change"), ("2.5.1", "set")])
+def test_a_refused_password_fails_the_start(folder: Path, version: str, what: str) -> None:
+    """Until it is taken."""
+    service = nacos(folder, version=version)
     service.do("install", "configure")
     (service.root / "data").mkdir(exist_ok=True)
-    (service.root / "data/answer").write_text('{"code":500,"data":"too short"}')
+    (service.root / "data/refuses").write_text('{"code":500,"data":"too short"}')
     said = service.call("start")
-    assert (1, "refuses to set the password of the user nacos: HTTP 200") == (said.code, said.reason)
-    (service.root / "data/answer").write_text('{"code":409,"data":null}')
+    assert (1, f"refuses to {what} the password of the user nacos: HTTP 200") == (said.code, said.reason)
+    (service.root / "data/refuses").unlink()
     service.do("start")
-    assert (service.root / "admin-password-set").exists()
+    assert opens(service, SECRETS["admin_password"])
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [("x" * 73, "is longer than 72 bytes"), ("  ", "is of blanks alone"), ("a\nb", "has a line end")],
+)
+def test_a_password_that_no_login_can_have_is_refused(folder: Path, password: str, words: str) -> None:
+    """Before anything is touched."""
+    service = nacos(folder)
+    service.secrets["admin_password"] = password
+    said = service.call("install")
+    assert (6, True) == (said.code, said.reason.startswith(f"parameter admin_password: {words}"))
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ class Real(Struct, frozen=True, kw_only=True):
     """Parameters whose change needs a restart."""
     reloaded: Mapping[str, str] = {}
     """Parameters whose change needs a reload."""
+    rotated: Mapping[str, str] = {}
+    """Secrets whose change needs a reload; the probe proves that the service's are the ones in use."""
     cluster: Callable[[Software, Path], str] | None = None
     """Several of them below that folder: what was seen, in words for the table. Raises when it fails."""
     cost_s: int = 10

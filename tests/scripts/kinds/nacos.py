@@ -3,6 +3,7 @@
 import json
 from http.client import HTTPConnection
 from pathlib import Path
+from socket import create_connection
 from urllib.parse import urlencode
 
 from tests.middleware import (
@@ -70,15 +71,40 @@ def published(service: Service, name: str) -> str:
     return text if status == 200 else ""
 
 
+def opens(service: Service, password: str) -> bool:
+    """Whether the user nacos gets in with that password: at the console, from Nacos 3 on."""
+    if _is_three(service):
+        port, path = service.parameters["console_port"], "/v3/auth/user/login"
+    else:
+        port, path = service.parameters["port"], "/nacos/v1/auth/login"
+    form = urlencode({"username": "nacos", "password": password}).encode()
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    asked = f"POST {path} HTTP/1.0\r\n{kind}\r\nContent-Length: {len(form)}\r\n\r\n"
+    with create_connection(("127.0.0.1", int(port)), timeout=30) as line, line.makefile("rb") as said:
+        line.sendall(asked.encode() + form)
+        answer = said.read().decode()
+    # One that is refused has the HTTP status 0 up to 2.3, at which a proper client stumbles.
+    return answer.startswith(("HTTP/1.0 200 ", "HTTP/1.1 200 ")) and '"accessToken":"' in answer
+
+
+def _logs_in(service: Service) -> str:
+    """Who has the declared password gets in, and nobody with another one, nor with upstream's own."""
+    declared = service.secrets["admin_password"]
+    assert eventually(60, lambda: opens(service, declared)), "admin_password does not open it"
+    others = [password for password in ("nacos", f"{declared}.", SECRETS["admin_password"]) if password != declared]
+    assert not [password for password in others if opens(service, password)], "another password opens it"
+    return "admin_password opens it, and no other"
+
+
 def _probe(service: Service) -> str:
-    """A configuration there and back, and an instance of a service that is found."""
+    """A configuration there and back, an instance of a service that is found, and a login."""
     publish(service, "probe", "asked")
     assert eventually(60, lambda: published(service, "probe") == "asked"), "its configuration does not come back"
     path = "/v3/client/ns/instance" if _is_three(service) else "/v1/ns/instance"
     said = ask(service, "POST", path, serviceName="probe", ip="192.0.2.7", port="80", ephemeral="true")
     assert said[0] == 200, said
     assert eventually(60, lambda: "192.0.2.7" in ask(service, "GET", f"{path}/list", serviceName="probe")[1])
-    return "a configuration is published and read; an instance is registered and found"
+    return f"a configuration is published and read; an instance is registered and found; {_logs_in(service)}"
 
 
 def _extra(service: Service) -> str:
@@ -213,6 +239,7 @@ CASE = Case(
         probe=_probe,
         write=lambda service: publish(service, "kept", "a configuration that stays"),
         read=lambda service: published(service, "kept") == "a configuration that stays",
+        rotated={"admin_password": "canary-Next=password ?"},
         restarted={"max_heap": "544mb", "extra": "nacos.config.push.maxRetryTime=40"},
         cluster=cluster,
         cost_s=600,
