@@ -41,6 +41,8 @@ class Kind(Struct, frozen=True, kw_only=True):
     """All of them are the one password."""
     has_primary: bool = True
     """Clients write to the first member alone, and the others follow it."""
+    open_files: int = 0
+    """As many it must be told that it may open, or it does not start; a VM's true limit is the machine's."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -63,6 +65,7 @@ KINDS: Mapping[str, Kind] = {
             "start_timeout": "10m",
         },
         has_primary=False,
+        open_files=65535,
     ),
     "kafka": Kind(
         ports=(9092, 9093),
