@@ -139,9 +139,13 @@ class Cluster:
         first = self._next
         process = self._client(self.hosts[0] if self.how.has_primary else None, first)
         assert process.stdout is not None
-        assert process.stdout.readline() == "writes\n"
-        yield
-        found = json.loads(process.communicate("stop\n", timeout=CLIENT_LIMIT_S)[0])
+        try:
+            assert process.stdout.readline() == "writes\n"
+            yield
+            found = json.loads(process.communicate("stop\n", timeout=CLIENT_LIMIT_S)[0])
+        finally:
+            process.kill()  # where something else went wrong it would write on
+            process.wait()
         count = int(found["acknowledged"])
         assert count > 0
         self._next += count

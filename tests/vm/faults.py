@@ -54,7 +54,7 @@ def shift_clock(machine: Machine, seconds: int, *, library: Path) -> None:
 
 
 def pretend_open_files(machine: Machine, *, library: Path) -> None:
-    """Every program of the VM is told that it may open 65536 files (openfiles.c): the true limit is the host's."""
+    """Each Java of the VM is told that it may open 65536 files (openfiles.c); the true limit is the host's."""
     _preload(machine, library)
 
 
