@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from desired_state.script_form import BANS
 from puller.cli import main
@@ -16,7 +17,7 @@ from puller.kinds import examination
 from puller.kinds.examination import CHECKS, Finding, examine
 from puller.kinds.given import Given
 from puller.kinds.scratch import scratch_host
-from tests.puller.kind_files import given, script
+from tests.puller.kind_files import WIRES, given, script
 
 
 def found(what: Given, monkeypatch: pytest.MonkeyPatch, *checks: str) -> dict[str, Finding]:
@@ -130,6 +131,82 @@ def test_a_secret_that_is_shown_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     )
     findings = found(what, monkeypatch, "meta", "install twice", "configure twice", "start twice", "secrets")
     assert ("fault", "install printed the secret token") == (findings["secrets"].outcome, findings["secrets"].text)
+
+
+WIRED = ("meta", "install twice", "configure twice", "start twice", "monitoring twice", "stop twice", "monitoring gone")
+BROKEN_WIRING = [
+    (
+        "monitoring twice",
+        "monitor_trace() { wanted; CHANGED=1; }",
+        "job=web, the second time, should say changed=0, it said changed=1",
+    ),
+    (
+        "monitoring twice",
+        "monitor_trace() { wanted; }; take_back() { :; }",
+        "nothing under monitoring, the first time, should say changed=1, it said changed=0",
+    ),
+    (
+        "monitoring twice",
+        'monitor_trace() { wanted; }; take_back() { put "$run/told" <<<"taken out"; }',
+        "job=web, once it was taken out, should say changed=1, it said changed=0",
+    ),
+    (
+        "monitoring twice",
+        "monitor_trace() { wanted; local said=$CHANGED; stop; start; CHANGED=$said; }",
+        "the service is another one than before: pid",
+    ),
+    ("monitoring twice", "monitor_trace() { fail 1 'no such folder'; }", "no such folder"),
+    (
+        "monitoring gone",
+        'monitor_trace() { wanted; }; unset -f take_back; not_at_uninstall() { check_file; remove_file "$REPLY"; }',
+        "job=web, after uninstall and install, should say changed=1, it said changed=0",
+    ),
+]
+
+
+def wiring(folder: Path, added: str = "") -> Given:
+    """A kind that wires into the folder `site` in that one, spoilt by what is added to it."""
+    (folder / "site").mkdir()
+    honest = WIRES.replace("$prefix/checks.d", str(folder / "site"))
+    if added:
+        honest = honest.replace("monitor_trace() {", "wanted() {")
+    return replace(given(folder, added=honest + added), monitoring={"job": "web"})
+
+
+def test_wiring_that_is_put_and_taken_out_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is left where it was put, which is outside the scratch folder."""
+    findings = found(wiring(tmp_path), monkeypatch, *WIRED)
+    assert {"ok"} == {finding.outcome for finding in findings.values()}, findings
+    assert "wired, and taken out; a second time changes nothing; the service never notices" == (
+        findings["monitoring twice"].text
+    )
+    assert [] == list((tmp_path / "site").iterdir())
+
+
+@pytest.mark.parametrize(("check", "added", "text"), BROKEN_WIRING)
+def test_wiring_that_breaks_the_contract_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str, added: str, text: str
+) -> None:
+    """By the check that is about it."""
+    findings = found(wiring(tmp_path, added), monkeypatch, *WIRED[: WIRED.index(check) + 1])
+    assert [check] == [finding.check for finding in findings.values() if finding.outcome == "fault"]
+    assert text in findings[check].text
+
+
+def test_a_fault_leaves_no_wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was put before it was found is taken out."""
+    findings = found(wiring(tmp_path, "monitor_trace() { wanted; CHANGED=1; }"), monkeypatch, *WIRED)
+    assert "fault" == findings["monitoring twice"].outcome
+    assert [] == list((tmp_path / "site").iterdir())
+
+
+def test_nothing_is_wired_that_nobody_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be written outside the scratch folder: the check says which value it wants, and calls nothing."""
+    what = replace(wiring(tmp_path, "monitor_trace() { fail 1 'was called'; }"), monitoring={"interval": "30s"})
+    findings = found(what, monkeypatch, *WIRED)
+    said = {(findings[name].outcome, findings[name].text) for name in ("monitoring twice", "monitoring gone")}
+    why = "needs --monitoring job=VALUE; it then writes outside the scratch folder, as on any host"
+    assert {("left out", why)} == said
 
 
 def test_a_script_that_towline_ships_in_another_form_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
