@@ -4,7 +4,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from puller.kinds.examination import CHECKS, Finding, examine
 from puller.kinds.given import Given
 from puller.kinds.scratch import scratch_host
 from tests.puller.kind_files import WIRES, given, script
+from tests.scripts.calling import eventually
 
 
 def found(what: Given, monkeypatch: pytest.MonkeyPatch, *checks: str) -> dict[str, Finding]:
@@ -170,7 +170,8 @@ def wiring(folder: Path, added: str = "") -> Given:
     honest = WIRES.replace("$prefix/checks.d", str(folder / "site"))
     if added:
         honest = honest.replace("monitor_trace() {", "wanted() {")
-    return replace(given(folder, added=honest + added), monitoring={"job": "web"})
+    made = given(folder, added=honest + added)
+    return replace(made, parameters={"start_timeout": "2m"}, monitoring={"job": "web"})
 
 
 def test_wiring_that_is_put_and_taken_out_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,16 +255,42 @@ def test_wrong_usage_is_told_before_anything_runs(
     assert (2, True) == (said.exit_code, text in said.stderr)
 
 
+def begun(what: Given, scratch: Path, *options: str, checks: tuple[str, ...]) -> "subprocess.Popen[bytes]":
+    """These checks in a process of its own, below that folder; what it says is in the file `said` beside it."""
+    scratch.mkdir()
+    package = f"server={what.packages['server']}"
+    command = ["kind", "check", str(what.file), "--version", "1.0.0", "--package", package, *options]
+    start = f"""
+import os
+os.environ["TMPDIR"] = {str(scratch)!r}
+from puller.kinds import examination
+examination.CHECKS = tuple(check for check in examination.CHECKS if check.name in {checks!r})
+from puller.cli import main
+main({command!r})
+"""
+    with scratch.with_name("said").open("wb") as said:
+        return subprocess.Popen([sys.executable, "-c", start], stdout=said, stderr=said)
+
+
 def test_a_check_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
     """SIGTERM in its midst: its folder and its processes go."""
-    what = given(tmp_path)
     scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    command = ["kind", "check", str(what.file), "--version", "1.0.0", "--package", f"server={what.packages['server']}"]
-    start = f"import os; os.environ['TMPDIR'] = {str(scratch)!r}; from puller.cli import main; main({command!r})"
-    process = subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list(scratch.glob("*/prefix/services/check/run/identity")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = begun(given(tmp_path), scratch, checks=LIFE)
+    there = "*/prefix/services/check/run/identity"
+    assert eventually(300, lambda: bool(list(scratch.glob(there)))), (tmp_path / "said").read_text()
     process.send_signal(signal.SIGTERM)
     assert (143, []) == (process.wait(60), list(scratch.iterdir()))
+
+
+def test_a_check_that_is_ended_leaves_no_wiring(tmp_path: Path) -> None:
+    """SIGTERM while monitor_trace is called: the call ends, and what it has put is taken out."""
+    scratch, called, goes_on = tmp_path / "scratch", tmp_path / "called", tmp_path / "goes-on"
+    holds = f'monitor_trace() {{ wanted; : >"{called}"; until [[ -e {goes_on} ]]; do sleep 0.1; done; }}'
+    what = wiring(tmp_path, f"{holds}; VERBS=${{VERBS/trace 10/trace 600}}")
+    options = ("--parameter", "start_timeout=2m", "--monitoring", "job=web")
+    process = begun(what, scratch, *options, checks=WIRED)
+    assert eventually(300, lambda: called.exists() or process.poll() is not None)
+    assert called.exists(), (tmp_path / "said").read_text()
+    process.send_signal(signal.SIGTERM)
+    goes_on.touch()
+    assert (143, [], []) == (process.wait(120), list(scratch.iterdir()), list((tmp_path / "site").iterdir()))
