@@ -89,7 +89,6 @@ parameters_fit() {
   local name
   for name in bind transport_bind; do [[ ${PARAM[$name]} =~ $ADDRESS ]] || problem "$name" 'is no address (IPv6 in brackets)'; done
   [[ ${PARAM[publish]} =~ ^([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])?$ ]] || problem publish 'is no address and no name of a host'
-  [[ ${PARAM[port]} != "${PARAM[transport_port]}" ]] || problem transport_port 'is the port for clients'
   for name in cluster_name node_name; do [[ ${PARAM[$name]} =~ ^[A-Za-z0-9._-]*$ ]] || problem "$name" 'has something else than letters, digits and . _ -'; done
   for name in roles initial_masters; do [[ -z ${PARAM[$name]} || ${PARAM[$name]} =~ $NAMES ]] || problem "$name" 'is not words with commas between'; done
   [[ -z ${PARAM[seeds]} || ${PARAM[seeds]//[[:space:]]/} =~ $HOSTS_AND_PORTS ]] || problem seeds 'is not HOST:PORT, with commas between'
@@ -142,10 +141,12 @@ least_java() { # NAME VERSION
 
 # need_maps VERB: the kernel lets a process map as many parts of files as it will ask for. Set where a unit keeps it and
 # the kernel is this host's own; elsewhere (a container too) said, and a start refused where it is reached from other
-# hosts: there it would refuse by itself.
+# hosts: there it would refuse by itself. With files that are read and not mapped it does not ask.
 readonly MAPS=262144
+readonly UNMAPPED=$'(^|\n)[ \t]*node\\.store\\.allow_mmap:[ \t]*"?false'
 need_maps() {
   local have
+  [[ ! ${PARAM[extra]} =~ $UNMAPPED ]] || return 0
   read -r have </proc/sys/vm/max_map_count
   ((have < MAPS)) || return 0
   keeper

@@ -54,7 +54,6 @@ parameters_fit() {
   [[ ${PARAM[bind]} =~ ^([0-9.]+|\[[0-9A-Fa-f:.]+\])$ ]] || problem bind 'is no address (IPv6 in brackets)'
   [[ ${PARAM[context_path]} =~ ^(/[A-Za-z0-9_-]+)*$ ]] || problem context_path 'is no path such as /sentinel'
   [[ ${PARAM[user]} =~ ^[A-Za-z0-9_.@-]+$ ]] || problem user 'has something else than letters, digits and _ . @ -'
-  [[ ${PARAM[api_port]} != "${PARAM[port]}" ]] || problem api_port 'is the port itself'
   jdk_service_fits
   secret_text password
   property_fits password "$REPLY"

@@ -29,9 +29,9 @@ class Field(Struct, frozen=True, kw_only=True):
     """The values are digests: shown shortened."""
 
     @property
-    def blank(self) -> bool:
-        """No side says anything: a parameter that everybody leaves to the software."""
-        return not (self.desired or self.applied or self.observed or self.differs)
+    def by_default(self) -> bool:
+        """A parameter that the document leaves to its kind, and that is as it was applied."""
+        return self.name.startswith("parameters.") and not self.desired and not self.differs
 
 
 class Compared(Struct, frozen=True, kw_only=True):

@@ -101,6 +101,21 @@ class Roll:
             await store(connection, [(status.host, Delivery(reports=(report,)))], self.world.now)
 
 
+async def formed(world: World) -> Roll:
+    """The cluster, declared; its members have reported it, and are well."""
+    roll = Roll(world)
+    await roll.declare()
+    await roll.report("a", "b", "c")
+    return roll
+
+
+async def begun(world: World) -> Roll:
+    """The same, and then version 2 was declared: it is b's turn."""
+    roll = await formed(world)
+    await roll.declare(version="2")
+    return roll
+
+
 def reasons(done: Publication) -> dict[str, list[str]]:
     """Why each host goes on as it is."""
     return {host: [hold.sentence for hold in holds] for host, holds in done.held.items()}

@@ -180,10 +180,10 @@ def test_a_service_that_was_never_reported_is_shown() -> None:
     )
 
 
-def test_what_everybody_leaves_to_the_software_is_blank() -> None:
-    """An empty parameter that was always empty; not one that a side fills, nor one that differs."""
-    open_ended = replace(CACHE, parameters={**CACHE.parameters, "bind": "", "tls_port": ""})
-    paper = host(replace(open_ended, parameters={**open_ended.parameters, "bind": "::1"}))
-    found = compared(paper, open_ended)
-    assert ["parameters.tls_port"] == [field.name for field in found.fields if field.blank]
+def test_what_the_document_leaves_to_the_kind_is_by_default() -> None:
+    """A parameter that it does not name, with what was applied; not one that it names, nor one that differs."""
+    paper = host(CACHE)
+    found = compared(paper, replace(CACHE, parameters={**CACHE.parameters, "bind": "::1"}))
+    left = {field.name: field.applied for field in found.fields if field.by_default}
+    assert {"parameters.maxmemory_policy": "noeviction"} == left
     assert ["parameters.bind"] == differing(found)

@@ -16,7 +16,7 @@ from api.models import host_override, publication
 from desired_state.catalogue import Cluster, HostEntry, Member, Override, Placement, ServiceEntry
 from desired_state.report import Condition
 from tests.api.fleet_world import NOW, World, in_a_world
-from tests.api.rolling_world import LAST, OTHER, QUEUE, Roll, reasons
+from tests.api.rolling_world import LAST, OTHER, QUEUE, Roll, begun, formed, reasons
 
 CLUSTER = QUEUE.cluster
 assert CLUSTER is not None
@@ -41,9 +41,7 @@ def test_a_change_goes_from_member_to_member_and_to_the_primary_last(database_ur
     """Each gets its document when the one before has reported, and every wait has its sentence."""
 
     async def work(world: World) -> list[Any]:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
+        roll = await formed(world)
         told = [(await roll.versions(), reasons(await roll.declare(version="2")))]
         for host in ("b", "c", "a"):
             told.append((await roll.versions(), reasons(await roll.publish())))
@@ -66,10 +64,7 @@ def test_nothing_is_written_while_nothing_is_reported(database_url: str) -> None
     """A wait is one row, however often somebody looks."""
 
     async def work(world: World) -> bool:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         counts = []
         for _ in range(3):
             await roll.publish()
@@ -114,10 +109,7 @@ def test_a_member_that_does_not_become_well_stops_the_roll(database_url: str, na
     changes, said = STOPS[name]
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         await roll.report("b", **changes)
         return reasons(await roll.publish()), await roll.versions()
 
@@ -128,10 +120,7 @@ def test_a_silent_member_stops_the_roll_until_it_is_heard_of(database_url: str) 
     """Evidence grows old by itself, without a report."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         await roll.report("b")
         world.later(minutes=10)
         await roll.report("a", "c")
@@ -148,10 +137,7 @@ def test_what_breaks_a_member_is_taken_back_at_once(database_url: str) -> None:
     """The repair of a broken member does not wait for that member."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         await roll.report("b", health="unhealthy")
         back = await roll.declare(version="1")
         return back.held, await roll.versions(), (await world.documents())["b"].revision
@@ -177,9 +163,7 @@ def test_moving_the_primary_is_one_change_of_all(database_url: str) -> None:
     """Between the old primary and the new one there is no state in which the cluster is whole."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
+        roll = await formed(world)
         done = await roll.declare(cluster=replace(CLUSTER, primary="c"))
         return done.held, done.documents
 
@@ -209,10 +193,7 @@ def test_what_is_held_is_the_service_and_not_the_document(database_url: str) -> 
     """A suspension and another service reach a host while its cluster waits."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         async with transaction(world.engine) as connection:
             await connection.execute(
                 insert(host_override).values(host="c", mode="suspended", reason="disk", actor="x", at_us=1)
@@ -246,10 +227,7 @@ def test_a_fresh_date_comes_to_whom_something_is_held(database_url: str) -> None
     """A document must not run out because a cluster waits."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         world.now += timedelta(days=46)
         await roll.publish()
         return await roll.versions(), (await world.documents())["c"].revision
@@ -281,9 +259,7 @@ def test_a_change_of_one_member_alone_holds_nobody(database_url: str) -> None:
     """An override of one member concerns that one."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
+        roll = await formed(world)
         done = await roll.declare(overrides={"c": Override(parameters={"port": 81})})
         return done.held, done.documents
 

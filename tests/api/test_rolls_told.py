@@ -16,17 +16,14 @@ from api.services.service_detail import service_detail
 from api.tally import Tally
 from desired_state.report import Condition
 from tests.api.fleet_world import World, in_a_world
-from tests.api.rolling_world import HOSTS, LAST, Roll, reasons
+from tests.api.rolling_world import HOSTS, LAST, begun, formed, reasons
 
 
 def test_who_waits_and_who_goes_on_is_told_as_events(database_url: str) -> None:
     """One for each cluster whenever that changes."""
 
     async def work(world: World) -> list[tuple[str, str]]:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         for host in ("b", "c", "a"):
             await roll.report(host)
             await roll.publish()
@@ -47,10 +44,7 @@ def test_a_member_that_fails_again_in_other_words_is_no_other_event(database_url
     """What it says has pids and times; the event is that the cluster waits for it; pages have its newest words."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         told = []
         for pid in (17, 18):
             since = world.now
@@ -73,10 +67,7 @@ def test_of_a_long_message_the_middle_is_left_out(database_url: str) -> None:
     """What failed stands at its beginning, and why at its end."""
 
     async def work(world: World) -> str:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
-        await roll.declare(version="2")
+        roll = await begun(world)
         message = f"start failed: {'log ' * 200}cannot bind"
         failed = Condition(type="Stalled", status="True", reason="StepFailed", message=message, since=world.now)
         await roll.report("b", conditions=(failed,), applied_revision=1, sync="behind")
@@ -91,9 +82,7 @@ def test_a_host_on_which_something_is_held_is_not_converged(database_url: str) -
     """The list of hosts, the host, the service and the metrics say so; it is published and applied, and not all."""
 
     async def work(world: World) -> Any:
-        roll = Roll(world)
-        await roll.declare()
-        await roll.report("a", "b", "c")
+        roll = await formed(world)
         await enrolled(world)
         await roll.declare(version="2")
         lines = {line.host: line for line in (await fleet(world.engine, Asked(), now=world.now)).lines}

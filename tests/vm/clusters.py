@@ -11,7 +11,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from tests.end_to_end.demo import catalogue
-from tests.middleware import Package, java_runtime_archive, kafka_archive, mariadb_archive, valkey_archive
+from tests.middleware import (
+    Package,
+    elasticsearch_archive,
+    java_runtime_archive,
+    kafka_archive,
+    mariadb_archive,
+    valkey_archive,
+)
 from tests.vm.host import Host
 from tests.vm.waiting import until
 
@@ -34,9 +41,32 @@ class Kind(Struct, frozen=True, kw_only=True):
     """All of them are the one password."""
     has_primary: bool = True
     """Clients write to the first member alone, and the others follow it."""
+    open_files: int = 0
+    """As many it must be told that it may open, or it does not start; a VM's true limit is the machine's."""
 
 
 KINDS: Mapping[str, Kind] = {
+    "elasticsearch": Kind(
+        ports=(9200, 9300),
+        versions=("7.17.29", "8.19.4"),
+        packages=lambda version: {
+            "server": elasticsearch_archive(version),
+            "jdk": java_runtime_archive("21.0.8"),
+        },
+        parameters={
+            "port": 9200,
+            "bind": EVERYWHERE,
+            "transport_port": 9300,
+            "transport_bind": EVERYWHERE,
+            "max_heap": "512mb",
+            "watermarks": "97 98 99",
+            "jvm_options": "-XX:TieredStopAtLevel=1",
+            "extra": "node.store.allow_mmap: false",  # a VM of these may not set vm.max_map_count
+            "start_timeout": "10m",
+        },
+        has_primary=False,
+        open_files=65535,
+    ),
     "kafka": Kind(
         ports=(9092, 9093),
         versions=("3.9.1", "4.1.0"),
@@ -109,9 +139,13 @@ class Cluster:
         first = self._next
         process = self._client(self.hosts[0] if self.how.has_primary else None, first)
         assert process.stdout is not None
-        assert process.stdout.readline() == "writes\n"
-        yield
-        found = json.loads(process.communicate("stop\n", timeout=CLIENT_LIMIT_S)[0])
+        try:
+            assert process.stdout.readline() == "writes\n"
+            yield
+            found = json.loads(process.communicate("stop\n", timeout=CLIENT_LIMIT_S)[0])
+        finally:
+            process.kill()  # where something else went wrong it would write on
+            process.wait()
         count = int(found["acknowledged"])
         assert count > 0
         self._next += count

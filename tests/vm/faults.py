@@ -16,7 +16,8 @@ sync "$file"
 df -B1 --output=avail "$1" | tail -n 1
 """
 _SHIFT_FILE = "/etc/clock-shift"
-_LIBRARY = "/usr/local/lib/clockshift.so"
+_PRELOADED = "/etc/ld.so.preload"
+_LIBRARIES = "/usr/local/lib"
 
 
 def fill(machine: Machine, path: str) -> int:
@@ -49,15 +50,25 @@ def shift_clock(machine: Machine, seconds: int, *, library: Path) -> None:
     times; monotonic time does not move.
     """
     machine.write(_SHIFT_FILE, f"{seconds}\n")
-    machine.copy(library, _LIBRARY)
-    machine.write("/etc/ld.so.preload", f"{_LIBRARY}\n" if seconds else "")
+    _preload(machine, library if seconds else None)
 
 
-def build_clock_library(folder: Path) -> Path:
-    """Compiles it; the file."""
-    library = folder / "clockshift.so"
+def pretend_open_files(machine: Machine, *, library: Path) -> None:
+    """Each Java of the VM is told that it may open 65536 files (openfiles.c); the true limit is the host's."""
+    _preload(machine, library)
+
+
+def _preload(machine: Machine, library: Path | None) -> None:
+    if library is not None:
+        machine.copy(library, f"{_LIBRARIES}/{library.name}")
+    machine.write(_PRELOADED, f"{_LIBRARIES}/{library.name}\n" if library is not None else "")
+
+
+def build_library(folder: Path, name: str) -> Path:
+    """Compiles that source of this folder; the file."""
+    library = folder / f"{name}.so"
     if not library.exists():
-        source = Path(__file__).with_name("clockshift.c")
+        source = Path(__file__).with_name(f"{name}.c")
         run("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library), str(source))
         library.chmod(0o755)
     return library

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from tests.vm import groups, needs
-from tests.vm.faults import build_clock_library
+from tests.vm.faults import build_library
 from tests.vm.machine import Machine
 from tests.vm.network import Link, Network
 from tests.vm.rootfs import cache_folder
@@ -60,7 +60,11 @@ class Lab:
 
     def clock_library(self) -> Path:
         """What `faults.shift_clock` needs."""
-        return build_clock_library(self.folder)
+        return build_library(self.folder, "clockshift")
+
+    def open_files_library(self) -> Path:
+        """What `faults.pretend_open_files` needs."""
+        return build_library(self.folder, "openfiles")
 
     def close(self) -> None:
         """Takes everything away."""

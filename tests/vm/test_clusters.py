@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from tests.end_to_end.test_secrets import new_canary
-from tests.vm import shop
+from tests.vm import faults, shop
 from tests.vm.clusters import KINDS, Cluster
 from tests.vm.host import Host
 from tests.vm.lab import Lab, at_once
@@ -33,6 +33,8 @@ def cluster(request: pytest.FixtureRequest, lab: Lab, site: Site) -> Iterator[Cl
     for host in hosts:
         lab.network.change(host.name, serves=KINDS[kind].ports)
         site.trusted_by(host.machine)
+        if int(host.machine.sh("ulimit -Hn").out) < KINDS[kind].open_files:
+            faults.pretend_open_files(host.machine, library=lab.open_files_library())
         host.declare(f"address: {host.machine.address}\n")
     made = Cluster(kind, hosts, new_canary()[-PASSWORD_BYTES:])
     site.run("secret", "set", "shared", given=made.password)

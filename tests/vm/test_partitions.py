@@ -17,7 +17,7 @@ from tests.vm.waiting import until
 
 POLLS_OF_AN_HOUR = 60
 """A host without a document polls once a minute."""
-REALLY_S = 300
+REALLY_S, HOUR_S = 300, 3600
 _POLLS = r"""
 passes() { "$2" --prefix "$3" alive | sed -n 's/^passes=//p'; }
 for ((i = 0; i < $1; i++)); do
@@ -148,6 +148,21 @@ def _rows(host: Host, folder: Path) -> dict[str, int]:
 
 def _up_s(host: Host) -> float:
     return float(host.alive().get("up_s", "0"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3 * HOUR_S)
+def test_a_whole_first_hour_without_a_word(lonely: Host, measured: Callable[[str], None], tmp_path: Path) -> None:
+    """Really an hour from the agent's start on, in which every packet vanishes; let in, it converges by itself."""
+    lonely.lab.network.change(lonely.name, cut="drop")
+    until("it has tried a few times", lambda: int(lonely.alive().get("passes", "0")) >= 10, limit_s=HOUR_S, every_s=10)
+    before, rows = lonely.alive(), _rows(lonely, tmp_path / "early")
+    until("the hour is over", lambda: _up_s(lonely) >= HOUR_S, limit_s=2 * HOUR_S, every_s=30)
+    after = lonely.alive()
+    assert (before["pid"], "serving") == (after["pid"], after["state"])
+    assert rows == _rows(lonely, tmp_path / "late")
+    _let_in(lonely, measured)
+    assert ["cache"] == sorted(lonely.services())
 
 
 def test_let_in_it_converges_by_itself(lonely: Host, measured: Callable[[str], None]) -> None:

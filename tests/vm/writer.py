@@ -9,6 +9,7 @@ The first line of its input is the password. An attempt whose answer never came 
 is tried again until it is, as an application would.
 """
 
+import http.client
 import json
 import logging
 import select
@@ -16,13 +17,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pymysql
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]
 
 WAITS_S = 3.0
 TOPIC, PARTITIONS = "kept", 3
+INDEX = "kept"
 Place = tuple[str, int]
 
 
@@ -123,7 +125,50 @@ class Kafka:
                 yield from (int(record.value) for record in records)
 
 
-STORES: dict[str, Callable[[list[Place], str], Store]] = {"redis": Redis, "mysql": Mysql, "kafka": Kafka}
+class Elasticsearch:
+    """A document for each, of an index with a copy on every node; by whichever node answers."""
+
+    def __init__(self, places: list[Place], password: str) -> None:
+        self._lines = [http.client.HTTPConnection(host, port, timeout=WAITS_S) for host, port in places]
+        self._made = False
+
+    def write(self, number: int) -> None:
+        if not self._made:
+            settings = {"number_of_shards": 1, "number_of_replicas": 2}
+            self._ask("PUT", f"/{INDEX}", {"settings": settings}, accept=(400,))  # 400: it is there
+            self._made = True
+        # Acknowledged where more than half of the copies are there: one alone might be lost with its node.
+        self._ask("PUT", f"/{INDEX}/_doc/{number}?wait_for_active_shards=2&timeout={WAITS_S:.0f}s", {"n": number})
+
+    def there(self, first: int, last: int) -> Iterator[int]:
+        for start in range(first, last + 1, 1000):
+            ids = [str(number) for number in range(start, min(start + 1000, last + 1))]
+            # _local: what this node's own copy has.
+            for found in self._ask("GET", f"/{INDEX}/_mget?preference=_local&_source=false", {"ids": ids})["docs"]:
+                if found.get("found"):
+                    yield int(found["_id"])
+
+    def _ask(self, method: str, path: str, body: object, accept: tuple[int, ...] = ()) -> Any:
+        line = self._lines[0]
+        try:
+            line.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+            answer = line.getresponse()
+            told = json.loads(answer.read())
+        except (OSError, http.client.HTTPException):
+            line.close()
+            self._lines = [*self._lines[1:], line]  # the next attempt asks the next node
+            raise
+        if answer.status >= 300 and answer.status not in accept:
+            raise ConnectionError(told)
+        return told
+
+
+STORES: dict[str, Callable[[list[Place], str], Store]] = {
+    "redis": Redis,
+    "mysql": Mysql,
+    "kafka": Kafka,
+    "elasticsearch": Elasticsearch,
+}
 
 
 def write(connect: Callable[[], Store], first: int) -> dict[str, object]:
