@@ -26,13 +26,22 @@ def command() -> None:
 @click.option("--package", "packages", multiple=True, metavar="ROLE=ARCHIVE", help="A package file, by its role.")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the service.")
 @click.option(
+    "--monitoring",
+    "monitoring",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A value under monitoring: with it monitor_trace is tried too, which writes where it does on any host.",
+)
+@click.option(
     "--secret",
     "secrets",
     multiple=True,
     metavar="NAME=FILE",
     help="A file with a secret, where not any text will do; without it one is made up.",
 )
-def check(file: Path, *, version: str, packages: _Pairs, parameters: _Pairs, secrets: _Pairs) -> None:
+def check(
+    file: Path, *, version: str, packages: _Pairs, parameters: _Pairs, monitoring: _Pairs, secrets: _Pairs
+) -> None:
     """Checks the kind's script FILE on this machine, below a scratch prefix, as the agent would call it.
 
     Without packages: its text, what it says of itself, and what it refuses. With a version and packages: a whole life
@@ -46,6 +55,7 @@ def check(file: Path, *, version: str, packages: _Pairs, parameters: _Pairs, sec
         version=version,
         packages=_files("--package", packages),
         parameters=_pairs("--parameter", parameters),
+        monitoring=_pairs("--monitoring", monitoring),
         secrets=_files("--secret", secrets),
     )
     _usable(given)

@@ -22,6 +22,7 @@ class Given(Struct, frozen=True, kw_only=True):
     version: str = ""
     packages: Mapping[Role, Path] = {}
     parameters: Mapping[ParameterName, str] = {}
+    monitoring: Mapping[ParameterName, str] = {}
     secrets: Mapping[ParameterName, Path] = {}
 
     @property
@@ -30,13 +31,16 @@ class Given(Struct, frozen=True, kw_only=True):
         named = _CONTROL.fullmatch(self.file.name)
         return named[1] if named else ""
 
-    def service(self, version: str, parameters: Mapping[ParameterName, str]) -> Service:
+    def service(
+        self, version: str, parameters: Mapping[ParameterName, str], monitoring: Mapping[ParameterName, str]
+    ) -> Service:
         """It as a document would declare it."""
         return Service(
             name=SERVICE,
             kind=self.kind,
             version=version,
             parameters=dict(parameters),
+            monitoring=dict(monitoring),
             packages={role: _package(path, role, version) for role, path in self.packages.items()},
         )
 

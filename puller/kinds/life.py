@@ -2,13 +2,16 @@
 
 import os
 import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from desired_state.answer import Answer, identity_of
 from desired_state.contract import Exit, Verb
+from desired_state.names import ParameterName
 from desired_state.observed import Identity
 from puller.kinds.empty_host import done, told
-from puller.kinds.scratch import Fault, LeftOut, Scratch
+from puller.kinds.scratch import NOTHING, Fault, LeftOut, Scratch
 from puller.kinds.traces import Tree, running_below, tree
 
 KEPT = Path("data/kept-by-check")
@@ -117,6 +120,29 @@ async def reload(scratch: Scratch) -> str:
     return "the same process, and healthy"
 
 
+async def monitoring(scratch: Scratch) -> str:
+    """`monitor_trace` wires what is declared, takes it out where nothing is, and leaves the service alone."""
+    async with _wiring(scratch) as values:
+        before = await _look(scratch, "running")
+        await _traced_twice(scratch, values)
+        await _traced_twice(scratch, NOTHING)
+        await _trace(scratch, values, changed=True, when="once it was taken out")
+        after = await _look(scratch, "running")
+        if before.facts != after.facts:
+            raise Fault(f"the service is another one than before: {_differ(before, after)}")
+    return "wired, and taken out; a second time changes nothing; the service never notices"
+
+
+async def unwired(scratch: Scratch) -> str:
+    """With `uninstall` the wiring goes too, so what is brought here anew is wired anew."""
+    async with _wiring(scratch) as values:
+        await _trace(scratch, values, changed=True, when="while nothing is wired")
+        for verb in (Verb.UNINSTALL, Verb.INSTALL, Verb.CONFIGURE):
+            done(await scratch.call(verb))
+        await _trace(scratch, values, changed=True, when="after uninstall and install")
+    return "uninstall takes it out, and it is wired anew"
+
+
 async def stop(scratch: Scratch) -> str:
     """Nothing of it runs any more."""
     said = await _twice(scratch, Verb.STOP, "stopped")
@@ -159,6 +185,37 @@ async def _twice(scratch: Scratch, verb: Verb, state: str) -> str:
             raise Fault(f"the {which} call should say changed={int(changed)}, it said changed={int(not changed)}")
         await _look(scratch, state)
     return f"{state}; a second time changes nothing"
+
+
+@asynccontextmanager
+async def _wiring(scratch: Scratch) -> AsyncIterator[Mapping[ParameterName, str]]:
+    """The values to wire with. In the end nothing is wired, whatever was found: it lies outside the scratch folder."""
+    _need(scratch, Verb.MONITOR_TRACE)
+    values = scratch.given.monitoring
+    lacking = [value.name for value in scratch.known.monitoring if value.required and value.name not in values]
+    if lacking or not values:
+        wanted = lacking or [scratch.known.monitoring[0].name]
+        options = " ".join(f"--monitoring {name}=VALUE" for name in wanted)
+        raise LeftOut(f"needs {options}; it then writes outside the scratch folder, as on any host")
+    try:
+        yield values
+    finally:
+        with suppress(Fault):  # the one that is under way says more
+            await scratch.call(Verb.MONITOR_TRACE)
+
+
+async def _traced_twice(scratch: Scratch, values: Mapping[ParameterName, str]) -> None:
+    await _trace(scratch, values, changed=True, when="the first time")
+    await _trace(scratch, values, changed=False, when="the second time")
+
+
+async def _trace(scratch: Scratch, values: Mapping[ParameterName, str], *, changed: bool, when: str) -> None:
+    """One call with these values, and whether it should have changed something."""
+    answer = done(await scratch.call(Verb.MONITOR_TRACE, monitoring=values))
+    if answer.changed is not changed:
+        declared = ", ".join(f"{name}={value}" for name, value in values.items()) or "nothing under monitoring"
+        said = f"should say changed={int(changed)}, it said changed={int(not changed)}"
+        raise Fault(f"monitor_trace with {declared}, {when}, {said}")
 
 
 async def _look(scratch: Scratch, state: str) -> Answer:

@@ -28,6 +28,7 @@ from puller.secret_folder import SecretFolder
 META_TIMEOUT_S = 10
 OTHER_VERB_S = 60
 NONE_OTHER: Mapping[ParameterName, bytes] = {}
+NOTHING: Mapping[ParameterName, str] = {}
 
 
 class Fault(Exception):
@@ -115,6 +116,7 @@ class Scratch:
         verb: Verb,
         *,
         parameters: Mapping[ParameterName, str] | None = None,
+        monitoring: Mapping[ParameterName, str] = NOTHING,
         secret: Mapping[ParameterName, bytes] = NONE_OTHER,
         version: str = "",
     ) -> Answer:
@@ -123,7 +125,7 @@ class Scratch:
         declared = self.known.verbs.get(verb)
         timeout_s = declared.timeout_s if declared else OTHER_VERB_S
         given = self.parameters if parameters is None else parameters
-        service = self.given.service(version or self.given.version, given)
+        service = self.given.service(version or self.given.version, given, monitoring)
         call = self._call(verb, {}, timeout_s)
         opened = SecretFolder(self.prefix)
         values = {} if verb in READING else {**self.secrets, **secret}  # a look gets none

@@ -33,6 +33,27 @@ signal.signal(signal.SIGHUP, read)
 ThreadingHTTPServer((settings["bind"], int(settings["port"])), Greeter).serve_forever()
 """
 
+WIRES = """
+MONITORING='
+job      | string   | required | 1..60  | none | Name of the check
+interval | duration | 1m       | 5s..1h | none | How often it is made
+'
+VERBS+=' monitor_trace 10'
+
+# The folder of the site's own monitoring agent, which reads it again by itself.
+check_file() { REPLY=$prefix/checks.d/$service.conf; }
+
+monitor_trace() {
+  ((${#MONITOR[@]})) || { take_back && return 0; }
+  check_file
+  mkdir -p "${REPLY%/*}"
+  put "$REPLY" < <(printf '%s\\n' "job = ${MONITOR[job]}" "interval = ${MONITOR[interval]}" "port = ${PARAM[port]}")
+}
+
+take_back() { check_file && remove_file "$REPLY"; }
+"""
+"""What makes that kind tell somebody else's monitoring, here below the prefix, that its service is there."""
+
 
 def script(folder: Path, *, replaced: tuple[str, str] = ("", ""), added: str = "") -> Path:
     """The script in that folder, with one text replaced and something added before its last line."""

@@ -4,11 +4,11 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from desired_state.script_form import BANS
 from puller.cli import main
@@ -16,7 +16,8 @@ from puller.kinds import examination
 from puller.kinds.examination import CHECKS, Finding, examine
 from puller.kinds.given import Given
 from puller.kinds.scratch import scratch_host
-from tests.puller.kind_files import given, script
+from tests.puller.kind_files import WIRES, given, script
+from tests.scripts.calling import eventually
 
 
 def found(what: Given, monkeypatch: pytest.MonkeyPatch, *checks: str) -> dict[str, Finding]:
@@ -132,6 +133,83 @@ def test_a_secret_that_is_shown_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     assert ("fault", "install printed the secret token") == (findings["secrets"].outcome, findings["secrets"].text)
 
 
+WIRED = ("meta", "install twice", "configure twice", "start twice", "monitoring twice", "stop twice", "monitoring gone")
+BROKEN_WIRING = [
+    (
+        "monitoring twice",
+        "monitor_trace() { wanted; CHANGED=1; }",
+        "job=web, the second time, should say changed=0, it said changed=1",
+    ),
+    (
+        "monitoring twice",
+        "monitor_trace() { wanted; }; take_back() { :; }",
+        "nothing under monitoring, the first time, should say changed=1, it said changed=0",
+    ),
+    (
+        "monitoring twice",
+        'monitor_trace() { wanted; }; take_back() { put "$run/told" <<<"taken out"; }',
+        "job=web, once it was taken out, should say changed=1, it said changed=0",
+    ),
+    (
+        "monitoring twice",
+        "monitor_trace() { wanted; local said=$CHANGED; stop; start; CHANGED=$said; }",
+        "the service is another one than before: pid",
+    ),
+    ("monitoring twice", "monitor_trace() { fail 1 'no such folder'; }", "no such folder"),
+    (
+        "monitoring gone",
+        'monitor_trace() { wanted; }; unset -f take_back; not_at_uninstall() { check_file; remove_file "$REPLY"; }',
+        "job=web, after uninstall and install, should say changed=1, it said changed=0",
+    ),
+]
+
+
+def wiring(folder: Path, added: str = "") -> Given:
+    """A kind that wires into the folder `site` in that one, spoilt by what is added to it."""
+    (folder / "site").mkdir()
+    honest = WIRES.replace("$prefix/checks.d", str(folder / "site"))
+    if added:
+        honest = honest.replace("monitor_trace() {", "wanted() {")
+    made = given(folder, added=honest + added)
+    return replace(made, parameters={"start_timeout": "2m"}, monitoring={"job": "web"})
+
+
+def test_wiring_that_is_put_and_taken_out_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is left where it was put, which is outside the scratch folder."""
+    findings = found(wiring(tmp_path), monkeypatch, *WIRED)
+    assert {"ok"} == {finding.outcome for finding in findings.values()}, findings
+    assert "wired, and taken out; a second time changes nothing; the service never notices" == (
+        findings["monitoring twice"].text
+    )
+    assert [] == list((tmp_path / "site").iterdir())
+
+
+@pytest.mark.parametrize(("check", "added", "text"), BROKEN_WIRING)
+def test_wiring_that_breaks_the_contract_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str, added: str, text: str
+) -> None:
+    """By the check that is about it."""
+    findings = found(wiring(tmp_path, added), monkeypatch, *WIRED[: WIRED.index(check) + 1])
+    assert [check] == [finding.check for finding in findings.values() if finding.outcome == "fault"]
+    assert text in findings[check].text
+
+
+def test_a_fault_leaves_no_wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was put before it was found is taken out."""
+    findings = found(wiring(tmp_path, "monitor_trace() { wanted; CHANGED=1; }"), monkeypatch, *WIRED)
+    assert "fault" == findings["monitoring twice"].outcome
+    assert [] == list((tmp_path / "site").iterdir())
+
+
+def test_nothing_is_wired_that_nobody_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be written outside the scratch folder: the check says which value it wants, and calls nothing."""
+    what = replace(wiring(tmp_path, "monitor_trace() { fail 1 'was called'; }"), monitoring={"interval": "30s"})
+    findings = found(what, monkeypatch, *WIRED)
+    said = {(findings[name].outcome, findings[name].text) for name in ("monitoring twice", "monitoring gone")}
+    why = "needs --monitoring job=VALUE; it then writes outside the scratch folder, as on any host"
+    assert {("left out", why)} == said
+
+
 def test_a_script_that_towline_ships_in_another_form_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repository adds kinds; it replaces none."""
     file = tmp_path / "redisctl.sh"
@@ -177,16 +255,42 @@ def test_wrong_usage_is_told_before_anything_runs(
     assert (2, True) == (said.exit_code, text in said.stderr)
 
 
+def begun(what: Given, scratch: Path, *options: str, checks: tuple[str, ...]) -> "subprocess.Popen[bytes]":
+    """These checks in a process of its own, below that folder; what it says is in the file `said` beside it."""
+    scratch.mkdir()
+    package = f"server={what.packages['server']}"
+    command = ["kind", "check", str(what.file), "--version", "1.0.0", "--package", package, *options]
+    start = f"""
+import os
+os.environ["TMPDIR"] = {str(scratch)!r}
+from puller.kinds import examination
+examination.CHECKS = tuple(check for check in examination.CHECKS if check.name in {checks!r})
+from puller.cli import main
+main({command!r})
+"""
+    with scratch.with_name("said").open("wb") as said:
+        return subprocess.Popen([sys.executable, "-c", start], stdout=said, stderr=said)
+
+
 def test_a_check_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
     """SIGTERM in its midst: its folder and its processes go."""
-    what = given(tmp_path)
     scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    command = ["kind", "check", str(what.file), "--version", "1.0.0", "--package", f"server={what.packages['server']}"]
-    start = f"import os; os.environ['TMPDIR'] = {str(scratch)!r}; from puller.cli import main; main({command!r})"
-    process = subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list(scratch.glob("*/prefix/services/check/run/identity")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = begun(given(tmp_path), scratch, checks=LIFE)
+    there = "*/prefix/services/check/run/identity"
+    assert eventually(300, lambda: bool(list(scratch.glob(there)))), (tmp_path / "said").read_text()
     process.send_signal(signal.SIGTERM)
     assert (143, []) == (process.wait(60), list(scratch.iterdir()))
+
+
+def test_a_check_that_is_ended_leaves_no_wiring(tmp_path: Path) -> None:
+    """SIGTERM while monitor_trace is called: the call ends, and what it has put is taken out."""
+    scratch, called, goes_on = tmp_path / "scratch", tmp_path / "called", tmp_path / "goes-on"
+    holds = f'monitor_trace() {{ wanted; : >"{called}"; until [[ -e {goes_on} ]]; do sleep 0.1; done; }}'
+    what = wiring(tmp_path, f"{holds}; VERBS=${{VERBS/trace 10/trace 600}}")
+    options = ("--parameter", "start_timeout=2m", "--monitoring", "job=web")
+    process = begun(what, scratch, *options, checks=WIRED)
+    assert eventually(300, lambda: called.exists() or process.poll() is not None)
+    assert called.exists(), (tmp_path / "said").read_text()
+    process.send_signal(signal.SIGTERM)
+    goes_on.touch()
+    assert (143, [], []) == (process.wait(120), list(scratch.iterdir()), list((tmp_path / "site").iterdir()))

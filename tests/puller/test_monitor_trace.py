@@ -11,29 +11,9 @@ from desired_state.problems import problems
 from puller.paths import Paths
 from tests.fakes.puller import LocalArtifacts
 from tests.fakes.real_host import RealHost, real_host
-from tests.puller.kind_files import KIND, given
+from tests.puller.kind_files import KIND, WIRES, given
 from tests.scripts.calling import end_processes
 from tests.servers.process import free_port
-
-WIRES = """
-MONITORING='
-job      | string   | required | 1..60  | none | Name of the check
-interval | duration | 1m       | 5s..1h | none | How often it is made
-'
-VERBS+=' monitor_trace 10'
-
-# The folder of the site's own monitoring agent, which reads it again by itself.
-check_file() { REPLY=$prefix/checks.d/$service.conf; }
-
-monitor_trace() {
-  ((${#MONITOR[@]})) || { take_back && return 0; }
-  check_file
-  mkdir -p "${REPLY%/*}"
-  put "$REPLY" < <(printf '%s\\n' "job = ${MONITOR[job]}" "interval = ${MONITOR[interval]}" "port = ${PARAM[port]}")
-}
-
-take_back() { check_file && remove_file "$REPLY"; }
-"""
 
 
 class World:

@@ -7,44 +7,35 @@ from pathlib import Path
 
 from tests.middleware import mariadb_archive, mysqld_exporter_archive
 from tests.scripts.calling import Service, eventually
-from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.beside import asks, exporters
+from tests.scripts.kinds.case import Case, Real
 from tests.scripts.kinds.http import body_of
-from tests.servers.process import free_port, listens
+from tests.servers.process import listens
 
 PASSWORD = 'canary-"pässword"-\\-\'-$(id);#`'
 _STAND_IN = Path(__file__).resolve().parents[2] / "middleware/mysql_stand_in.py"
 
 
-def beside_stand_in(service: Service) -> None:
-    """A server that lets the account in, one for all services of this folder; from now on the service asks it."""
-    folder = service.folder / "beside"
-    known = folder / "port"
-    port = known.read_text() if known.exists() else str(free_port())
-    service.parameters.setdefault("target", f"127.0.0.1:{port}")
-    if known.exists():
-        return
-    folder.mkdir(parents=True)
+def _stand_in(folder: Path, port: str) -> None:
+    """A server that lets the account in."""
     (folder / "password").write_text(PASSWORD)
     with (folder / "out").open("wb") as out:
         subprocess.Popen([sys.executable, str(_STAND_IN), port, "monitor"], cwd=folder, stdout=out, stderr=out)
     assert eventually(60, lambda: listens(int(port))), (folder / "out").read_text()
-    known.write_text(port)
 
 
-def beside_mariadb(service: Service) -> None:
+def _mariadb(folder: Path, port: str) -> None:
     """A real MariaDB in a prefix of its own, with the account that its script makes for an exporter."""
-    port = str(free_port())
     mariadb = Service(
         kind="mysql",
         name="orders",
-        folder=service.folder / "beside",
+        folder=folder,
         version="10.11.19",
         packages={"server": mariadb_archive("10.11.19")},
         parameters={"port": port, "buffer_pool_size": "32mb", "monitor_user": "monitor"},
         secrets={"monitor_password": PASSWORD},
     )
     mariadb.do("install", "configure", "start")
-    service.parameters["target"] = f"127.0.0.1:{port}"
 
 
 def _password(service: Service) -> str:
@@ -59,15 +50,6 @@ def _probe(service: Service) -> str:
     assert re.search(r"^mysql_global_status_uptime \d", shown, re.MULTILINE)
     assert re.search(r"^mysql_global_variables_innodb_buffer_pool_size 3\.3554432e\+07$", shown, re.MULTILINE)
     return "GET /metrics: mysql_up 1"
-
-
-def _software(version: str) -> Software:
-    return Software(
-        name="mysqld_exporter",
-        version=version,
-        packages=lambda: {"server": mysqld_exporter_archive(version)},
-        prepare=beside_mariadb,
-    )
 
 
 CASE = Case(
@@ -92,9 +74,14 @@ CASE = Case(
         ("colour", "blue"),
     ),
     arrives={"password": _password},
-    prepare=beside_stand_in,
+    prepare=asks(_stand_in),
     real=Real(
-        software=(_software("0.12.1"), _software("0.14.0"), _software("0.17.2")),
+        software=exporters(
+            "mysqld_exporter",
+            *("0.12.1", "0.14.0", "0.17.2"),
+            archive=mysqld_exporter_archive,
+            prepare=asks(_mariadb),
+        ),
         probe=_probe,
         restarted={"collectors_on": "info_schema.processlist", "extra": "--exporter.lock_wait_timeout=3"},
         cost_s=40,

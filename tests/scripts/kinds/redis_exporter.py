@@ -1,24 +1,19 @@
 """The exporter of Redis' metrics, beside a Valkey that it asks."""
 
 import json
+from pathlib import Path
 
 from tests.middleware import redis_exporter_archive, valkey_archive
 from tests.scripts.calling import Service
-from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.beside import asks, exporters
+from tests.scripts.kinds.case import Case, Real
 from tests.scripts.kinds.http import body_of
-from tests.servers.process import free_port
 
 PASSWORD = 'canary-"pässword"-\\-$(id)'
 
 
-def beside_valkey(service: Service) -> None:
-    """A real Valkey in a prefix of its own, one for all services of this folder; from now on the service asks it."""
-    folder = service.folder / "beside"
-    known = folder / "port"
-    port = known.read_text() if known.exists() else str(free_port())
-    service.parameters.setdefault("target", f"127.0.0.1:{port}")
-    if known.exists():
-        return
+def _valkey(folder: Path, port: str) -> None:
+    """A real Valkey in a prefix of its own."""
     valkey = Service(
         kind="redis",
         name="cache",
@@ -29,7 +24,6 @@ def beside_valkey(service: Service) -> None:
         secrets={"password": PASSWORD},
     )
     valkey.do("install", "configure", "start")
-    known.write_text(port)
 
 
 def _password(service: Service) -> str:
@@ -43,15 +37,6 @@ def _probe(service: Service) -> str:
     assert "redis_up 1" in lines
     assert [line for line in lines if line.startswith("redis_memory_max_bytes 3.3554432e+07")]
     return "GET /metrics: redis_up 1"
-
-
-def _software(version: str) -> Software:
-    return Software(
-        name="redis_exporter",
-        version=version,
-        packages=lambda: {"server": redis_exporter_archive(version)},
-        prepare=beside_valkey,
-    )
 
 
 CASE = Case(
@@ -73,9 +58,9 @@ CASE = Case(
         ("colour", "blue"),
     ),
     arrives={"password": _password},
-    prepare=beside_valkey,
+    prepare=asks(_valkey),
     real=Real(
-        software=(_software("1.45.0"), _software("1.69.0")),
+        software=exporters("redis_exporter", "1.45.0", "1.69.0", archive=redis_exporter_archive, prepare=asks(_valkey)),
         probe=_probe,
         restarted={"extra": "--include-system-metrics\n--count-keys=db0=cart:*"},
         cost_s=10,
