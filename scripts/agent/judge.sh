@@ -166,6 +166,8 @@ judge_runner() { # somebody else's puller below this prefix; ours is known also 
 
 judge_identity() {
   local host
+  ! strange_folders ||
+    problem "$prefix is in use by something else: $REPLY below it would lie where the agent's own folders do. Choose another --prefix, a folder of its own"
   ! enrols || return 0
   ! is_enrolled "${WHO[host]}" "${WHO[backend_url]}" || return 0
   setting host && host=$REPLY
