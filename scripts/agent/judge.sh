@@ -96,7 +96,7 @@ nearest() { # nearest PATH -> REPLY: itself or the nearest folder above it that 
 
 mount_options() { # mount_options PATH -> REPLY: those of the file system that it lies on
   local point where options
-  point=$(stat -c %m -- "$1") || point=/
+  point=$(stat -c %m -- "$1" 2>/dev/null) || point=/
   point=${point// /\\040} REPLY=''
   while read -r _ where _ options _; do
     [[ $where != "$point" ]] || REPLY=$options # the last one lies on top
