@@ -94,6 +94,18 @@ def test_removed_units_are_forgotten(prefix: Prefix) -> None:
     assert [] == told(prefix)
 
 
+def test_links_to_a_unit_that_somebody_removed_go_too(prefix: Prefix) -> None:
+    """`disable` does not find them any more; those to a unit that is there, and of others, stay."""
+    wants = prefix.folder / "units" / "multi-user.target.wants"
+    wants.mkdir()
+    for name, there in (("towline-puller.service", False), ("theirs.service", False), ("cron.service", True)):
+        (wants / name).symlink_to(wants.parent / name)
+        if there:
+            (wants.parent / name).write_text("[Unit]\n")
+    systemd(prefix, "remove_units")
+    assert ["cron.service", "theirs.service"] == sorted(path.name for path in wants.iterdir())
+
+
 SYSTEMCTL_WITHOUT_UNIT = """#!/bin/sh
 case $1 in
   show) printf 'LoadState=not-found\\nActiveState=inactive\\n' ;;
