@@ -84,16 +84,17 @@ def test_from_two_shells_at_once(new_host: Callable[..., Host]) -> None:
     assert "1" == running, host.machine.sh("ps axww").out
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        f"rm {PREFIX}/agent/current",
-        f"rm -r {PREFIX}/agent/releases/*/site",
-        f"systemctl stop {UNIT}; rm /etc/systemd/system/{UNIT}; systemctl daemon-reload",
-        f"systemctl stop {UNIT}; rm -r {PREFIX}/agent",
-        f"systemctl stop {UNIT}; rm {PREFIX}/state/keys/*",
-    ],
+LOSSES = (
+    f"rm {PREFIX}/agent/current",
+    f"rm -r {PREFIX}/agent/releases/*/site",
+    f"systemctl stop {UNIT}; rm /etc/systemd/system/{UNIT}; systemctl daemon-reload",
+    f"systemctl stop {UNIT}; rm -r {PREFIX}/agent",
+    f"systemctl stop {UNIT}; rm {PREFIX}/state/keys/*",
 )
+"""What somebody removes by hand."""
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_over_a_half_removed_one(host: Host, loss: str) -> None:
     """Whatever somebody has removed of it, a new paste puts it right, and the services never notice."""
     host.until_converged()
@@ -103,6 +104,24 @@ def test_over_a_half_removed_one(host: Host, loss: str) -> None:
     host.until_converged()
     assert "active" == host.machine.run("systemctl", "is-active", UNIT).out.strip()
     assert before == host.services()
+
+
+@pytest.fixture(scope="module")
+def halved(host: Host, new_host: Callable[..., Host]) -> Host:
+    """One without services."""
+    assert host.name
+    return new_host("halved", "trixie")
+
+
+@pytest.mark.parametrize("loss", [*LOSSES, f"rm /etc/systemd/system/{UNIT}; rm -r {PREFIX}/agent {PREFIX}/state"])
+def test_uninstalling_a_half_removed_one(halved: Host, loss: str) -> None:
+    """Whatever somebody has removed of it, also under a running agent, `uninstall` takes the rest away."""
+    before = snapshot(halved.machine)
+    halved.paste()
+    _keep_ctl(halved)
+    halved.machine.sh(loss)
+    _ctl(halved, "uninstall")
+    assert before == snapshot(halved.machine)
 
 
 def test_as_wheels_where_python_fits(new_host: Callable[..., Host], tmp_path: Path) -> None:
