@@ -1,5 +1,6 @@
 """Installing and uninstalling in every order that people think of: it ends well, or says why not."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -207,3 +208,18 @@ def test_uninstallall_with_its_own_word_for_the_data(host: Host) -> None:
             "ls -A /opt/towline; getent passwd | grep towline; systemctl list-unit-files | grep towline", accept=None
         ).out
     )
+
+
+def test_after_uninstallall_the_vm_is_as_before(halved: Host) -> None:
+    """Tree, units and accounts before the install equal those after everything was taken away, services and data."""
+    before = _without_backups(snapshot(halved.machine))
+    halved.declare(cache=shop.cache("halved"))
+    halved.paste()
+    halved.until_converged()
+    halved.typed("halved\n", "uninstallall", "--purge-data")
+    assert [] == sorted(set(before) ^ set(_without_backups(snapshot(halved.machine))))
+
+
+def _without_backups(lines: list[str]) -> list[str]:
+    """`useradd` keeps a copy of each file of accounts as it was before its last change."""
+    return [line for line in lines if not re.search(r" /etc/(passwd|shadow|group|gshadow|subuid|subgid)-( |$)", line)]
