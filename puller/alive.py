@@ -23,6 +23,7 @@ FACTS = (
     "up_s",
     "passes",
     "pass_age_s",
+    "good_pass_age_s",
     "delivered",
     "undelivered",
     "sink",

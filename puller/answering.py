@@ -34,6 +34,8 @@ class Word(Struct, frozen=True, kw_only=True):
     """Completed by this process."""
     pass_age_s: int | None = None
     """Since the end of its last completed pass; None before the first."""
+    good_pass_age_s: int | None = None
+    """Since the end of its last pass after which the host was ready; None before the first."""
     delivered: int = 0
     """Deliveries that the backend acknowledged to this process."""
     undelivered: str = ""

@@ -21,6 +21,7 @@ class Life:
         self._has_sink = has_sink
         self._passes = 0
         self._last_end: float | None = None
+        self._last_good_end: float | None = None
         self._delivered = 0
         self._undelivered = ""
         self._ready, self._reason, self._message = "Unknown", "NoPassYet", doing
@@ -43,6 +44,8 @@ class Life:
         ready = next((c for c in end.status.conditions if c.type == "Ready"), None)
         if ready is not None:
             self._ready, self._reason, self._message = ready.status, ready.reason, ready.message
+            if ready.status == "True":
+                self._last_good_end = self._last_end
 
     def note_failure(self, reason: str, message: str) -> None:
         """Passes cannot be completed now: whatever was true of this host, nobody knows any more."""
@@ -57,7 +60,8 @@ class Life:
             release=self._release,
             up_s=int(now - self._began),
             passes=self._passes,
-            pass_age_s=None if self._last_end is None else int(now - self._last_end),
+            pass_age_s=_age_s(self._last_end, now),
+            good_pass_age_s=_age_s(self._last_good_end, now),
             delivered=self._delivered,
             undelivered=self._undelivered,
             sink=self._has_sink,
@@ -66,6 +70,10 @@ class Life:
             revision=self._revision,
             message=self._message[:MAX_MESSAGE],
         )
+
+
+def _age_s(moment: float | None, now: float) -> int | None:
+    return None if moment is None else int(now - moment)
 
 
 class CountedSink:

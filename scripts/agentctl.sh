@@ -89,12 +89,19 @@ by_hand() {
   case $command in
     install | start | stop | restart | check_status | self_healing | uninstall | installall | uninstallall) ;;
     help | -h | --help) help && return 0 ;;
-    *) help >&2 && exit "$BAD_ARGUMENTS" ;;
+    '') help >&2 && exit "$BAD_ARGUMENTS" ;;
+    *) refuse_token "$@" && help >&2 && fail "$BAD_ARGUMENTS" "there is no command ${command@Q}" ;;
   esac
+  refuse_token "$@"
   # Before anything that an older one misunderstands
   ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || fail "$NOT_INSTALLED" "bash is $BASH_VERSION; it must be 4.4 or newer"
   read_options "${@:2}"
   "hand_$command"
+}
+
+refuse_token() { # refuse_token ARGUMENT...: everybody on the host can read arguments, so it is not shown once more
+  [[ $* != *"$TOKEN_START"* ]] ||
+    fail "$BAD_ARGUMENTS" 'the join token belongs on standard input or into a file (--token-file), never into arguments, which everybody on this host can read: invite the host again'
 }
 
 # read_options OPTION...: into `prefix`, `agent`, OPTIONS (by name), FROM and ENROL_OPTIONS.

@@ -46,7 +46,14 @@ def _age(case: Case, facts: dict[str, object]) -> Finding:
     if age > POLLS_MISSED * interval + 10:
         advice = "a long step explains it (towline-puller status); else agentctl.sh restart"
         return warning(f"{told}; the last one ended {age} s ago, and one is due every {interval} s", advice)
-    return ok(f"{told}; the last one ended {age} s ago")
+    return ok(f"{told}; the last one ended {age} s ago{_good(facts)}")
+
+
+def _good(facts: dict[str, object]) -> str:
+    if facts.get("ready") == "True":
+        return ", a good one"
+    age = facts.get("good_pass_age_s")
+    return ", none was good" if age is None else f", the last good one {age} s ago"
 
 
 def status(case: Case) -> Iterator[Finding]:

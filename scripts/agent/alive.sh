@@ -109,9 +109,18 @@ told_state() { # of ALIVE, in a line
   [[ -z ${ALIVE[release]-} ]] || text+=", release ${ALIVE[release]}"
   if [[ ${ALIVE[state]} == serving ]]; then
     text+=", up ${ALIVE[up_s]:-?} s, ${ALIVE[passes]:-0} passes"
-    [[ -z ${ALIVE[pass_age_s]-} ]] || text+=", the last one ended ${ALIVE[pass_age_s]} s ago"
+    [[ -z ${ALIVE[pass_age_s]-} ]] || text+=", the last one ended ${ALIVE[pass_age_s]} s ago$(told_good_pass)"
   fi
   say "$text"
+}
+
+told_good_pass() { # an older agent does not say when its last good one was
+  [[ ${ALIVE[good_pass_age_s]+is} == is ]] || return 0
+  case ${ALIVE[ready]-}:${ALIVE[good_pass_age_s]} in
+    True:*) say ', a good one' ;;
+    *:) say ', none was good' ;;
+    *) say ", the last good one ${ALIVE[good_pass_age_s]} s ago" ;;
+  esac
 }
 
 # The command check_status: 0 serving; 1 running, not serving; 3 not running.

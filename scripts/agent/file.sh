@@ -17,8 +17,8 @@ put() {
   CHANGED=1
 }
 
-# remove_below NAME[/NAME...]: a folder or file of the agent's below the prefix, never through a link, never on another
-# file system.
+# remove_below NAME[/NAME...] [LAST]: a folder or file of the agent's below the prefix, never through a link, never on
+# another file system. LAST: what in that folder goes last.
 remove_below() {
   local -r folder=$prefix/$1
   [[ -n $prefix && $prefix == /?* ]] || fail "$FAILED" "will not remove ${1@Q}: there is no prefix"
@@ -29,7 +29,23 @@ remove_below() {
     unlink "$folder"
     return
   fi
+  [[ -z ${2-} ]] || find "$folder" -mindepth 1 -maxdepth 1 ! -name "$2" -exec rm -rf --one-file-system -- {} +
   rm -rf --one-file-system -- "$folder"
+}
+
+# strange_folders -> REPLY: what lies below the prefix under names of the agent's, and is not the agent's: below /var, say,
+# `log` is everybody's. False where nothing does. An uninstall would take it away.
+strange_folders() {
+  local name
+  REPLY=''
+  for name in agent/{lock,installed,releases,current,refused,stopped} etc/puller.toml state/{towline.db,trust.note,keys,keys.pending,lock}; do
+    [[ ! -e $prefix/$name && ! -L $prefix/$name ]] || return 1
+  done
+  for name in agent state etc steps bundles artifacts run log; do
+    [[ -z $(ls -A -- "$prefix/$name" 2>/dev/null) ]] || REPLY+=", $name"
+  done
+  REPLY=${REPLY#, }
+  [[ -n $REPLY ]]
 }
 
 # take_lock SECONDS [TEXT]: one command at a time works on this prefix. Who waits says who works; false when the time is

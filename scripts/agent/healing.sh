@@ -138,9 +138,15 @@ puller_start() {
 
 puller_stop() {
   case $mode in
-    systemd | user) agent_manager stop "$PULLER_UNIT" || return 1 ;;
+    systemd | user) unit_is_unknown || agent_manager stop "$PULLER_UNIT" || return 1 ;;
   esac
   end_alone
+}
+
+unit_is_unknown() { # after an install that ended before its unit was there, or where somebody has removed it
+  local said
+  said=$(agent_manager show -p LoadState -p ActiveState "$PULLER_UNIT" 2>/dev/null) || return 1
+  [[ $said == *LoadState=not-found* && $said == *ActiveState=inactive* ]]
 }
 
 puller_restart() {
@@ -190,8 +196,14 @@ need_agent() {
   known_mode
 }
 
+need_finished_install() {
+  [[ -e $agent/installed ]] || is_enrolled ||
+    fail "$NOT_INSTALLED" "the install below $prefix was not finished: paste the command of towline host invite again, or take away what is there: agentctl.sh uninstall"
+}
+
 hand_start() {
   need_agent
+  need_finished_install
   [[ ! -e $agent/stopped ]] || unlink "$agent/stopped"
   mend_links || exit "$NOT_INSTALLED"
   puller_runs || puller_start || fail "$FAILED" "the agent does not start: $(last_words_of_agent)"
@@ -208,6 +220,7 @@ hand_stop() {
 
 hand_restart() {
   need_agent
+  need_finished_install
   [[ ! -e $agent/stopped ]] || unlink "$agent/stopped"
   mend_links || exit "$NOT_INSTALLED"
   puller_restart || fail "$FAILED" "the agent does not start: $(last_words_of_agent)"

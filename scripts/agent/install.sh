@@ -36,6 +36,7 @@ hand_install() {
 
 # known_host: without a token, what is enrolled here already is put right from what is here.
 known_host() {
+  [[ -z ${OPTIONS[force]-} ]] || fail "$BAD_ARGUMENTS" '--force makes this host another one, and there is no join token on standard input: towline host invite NAME prints one'
   ! is_half_enrolled ||
     fail "$BAD_ARGUMENTS" 'an enrolment was begun here and not finished: give its join token again, or another one and --force'
   if ! is_enrolled || ! release_of current; then

@@ -96,7 +96,7 @@ nearest() { # nearest PATH -> REPLY: itself or the nearest folder above it that 
 
 mount_options() { # mount_options PATH -> REPLY: those of the file system that it lies on
   local point where options
-  point=$(stat -c %m -- "$1") || point=/
+  point=$(stat -c %m -- "$1" 2>/dev/null) || point=/
   point=${point// /\\040} REPLY=''
   while read -r _ where _ options _; do
     [[ $where != "$point" ]] || REPLY=$options # the last one lies on top
@@ -166,6 +166,8 @@ judge_runner() { # somebody else's puller below this prefix; ours is known also 
 
 judge_identity() {
   local host
+  ! strange_folders ||
+    problem "$prefix is in use by something else: $REPLY below it would lie where the agent's own folders do. Choose another --prefix, a folder of its own"
   ! enrols || return 0
   ! is_enrolled "${WHO[host]}" "${WHO[backend_url]}" || return 0
   setting host && host=$REPLY

@@ -11,6 +11,8 @@ hand_uninstall() {
     say "nothing to do: nothing of the agent is below $prefix"
     return 0
   fi
+  ! strange_folders ||
+    fail "$BAD_ARGUMENTS" "below $prefix there is no agent, and what is there under names of its own is somebody else's: $REPLY. Nothing was removed; is --prefix right?"
   take_lock 120 "waiting for another command that works on $prefix" || fail "$FAILED" "another command works on $prefix"
   known_mode
   stop_for_good
@@ -95,7 +97,7 @@ remove_inside() {
     [[ ! -f $lock || -d $prefix/services/$name ]] || unlink "$lock"
   done
   [[ ! -d $prefix/services ]] || rmdir -- "$prefix/services" 2>/dev/null || :
-  remove_below agent
+  remove_below agent lock # by which the next uninstall, should this one be cut off, knows that the rest is ours
   folder=$prefix
   while rmdir -- "$folder" 2>/dev/null; do
     folder=${folder%/*}

@@ -198,6 +198,7 @@ remove_units() {
   local -a our_units=()
   agent_unit_folder && folder=$REPLY
   for unit in "$HEALING_TIMER" "$HEALING_UNIT" "$PULLER_UNIT"; do
+    unlink_lost "$folder" "$unit"
     ! is_our_unit "$folder/$unit" || our_units+=("$unit")
   done
   ((${#our_units[@]})) || return 0
@@ -207,6 +208,13 @@ remove_units() {
   agent_manager reset-failed "${our_units[@]}" 2>/dev/null || : # one that did not fail is not known any more
   for unit in towline-agent.slice towline.slice; do
     ! slice_is_empty "$unit" || agent_manager stop "$unit" 2>/dev/null || :
+  done
+}
+
+unlink_lost() { # unlink_lost FOLDER UNIT: what `enable` made of a unit that somebody has removed since
+  local link
+  for link in "$1"/*.wants/"$2"; do
+    [[ $(readlink -- "$link" 2>/dev/null) != "$1/$2" || -e $link ]] || unlink "$link"
   done
 }
 

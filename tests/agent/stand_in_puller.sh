@@ -20,16 +20,17 @@ run() {
 }
 
 alive() {
-  local pid='' passes=1 delivered=1 sink=yes reason=Converged
+  local pid='' passes=1 delivered=1 sink=yes reason=Converged ready=True good=2
   exec 9<"$prefix/state/lock" 2>/dev/null || { echo state=not-running && exit 3; }
   if flock -n -s 9; then echo state=not-running && exit 3; fi
   read -r pid <&9
   [[ $(cat "$prefix/run/answers" 2>/dev/null) == "$pid" ]] || { printf 'state=not-serving\npid=%s\nrelease=%s\n' "$pid" "$id" && exit 1; }
   case $behaviour in no-pass) passes=0 delivered=0 ;; no-report) delivered=0 ;; no-sink) delivered=0 sink=no ;; esac
   [[ ! -e $prefix/backend-away ]] || delivered=0
+  case $behaviour in failing) ready=False good=7200 ;; never-good) ready=False good='' ;; esac
   [[ ! -e $prefix/disk-full ]] || { passes=0 delivered=0 reason=DiskFull; }
-  printf '%s\n' state=serving "pid=$pid" version=1 "release=$id" up_s=3 "passes=$passes" pass_age_s=2 "delivered=$delivered" \
-    "sink=$sink" ready=True "reason=$reason" message='all is as declared'
+  printf '%s\n' state=serving "pid=$pid" version=1 "release=$id" up_s=3 "passes=$passes" pass_age_s=2 "good_pass_age_s=$good" \
+    "delivered=$delivered" "sink=$sink" "ready=$ready" "reason=$reason" message='all is as declared'
 }
 
 enroll() {

@@ -133,6 +133,14 @@ def test_without_a_token_what_is_here_is_put_right(host: Host) -> None:
     assert (0, "1.0", ["1.0", "1.0"]) == (told.code, host.runs(), host.starts()), told.err
 
 
+def test_forced_without_a_token_disturbs_nothing(host: Host) -> None:
+    """To become another host needs a token; without one the agent runs on as it did."""
+    host.install(host.offer("1.0"))
+    before = host.starts()
+    told = host.install("", "--force")
+    assert (2, True, before, "1.0") == (told.code, "no join token" in told.err, host.starts(), host.runs()), told.err
+
+
 def test_over_another_version(host: Host) -> None:
     """The new one is laid beside the old one, takes over, and is the good one when it has made a pass."""
     assert 0 == host.install(host.offer("1.0")).code

@@ -120,6 +120,15 @@ def test_wrong_arguments(host: Host, words: list[str]) -> None:
     assert (2, "") == (told.code, told.out)
 
 
+@pytest.mark.parametrize("before", [["install"], ["install", "--token-file"], ["install", "--token"], []])
+def test_token_as_an_argument_is_not_shown_once_more(host: Host, before: list[str]) -> None:
+    """Exit 2, where it belongs, and nothing of its secret in the words."""
+    line = host.offer("1.0")
+    told = run(["bash", str(host.script), *before, line], host.folder)
+    assert (2, "") == (told.code, told.out)
+    assert (True, False) == ("belongs on standard input" in told.err, line[20:60] in told.err), told.err
+
+
 def test_bash_that_is_too_old(host: Host) -> None:
     """It is said first; here every bash is too old for a script that asks for more."""
     host.script.write_bytes(AGENTCTL.replace(b">= 404", b">= 9904"))

@@ -288,6 +288,15 @@ def test_another_towline_at_that_prefix(tmp_path: Path, backend: HttpServer) -> 
     assert 0 == judge(tmp_path, token(backend.url, **NEEDED), before="OPTIONS[force]=yes;").code
 
 
+def test_a_prefix_that_somebody_else_uses(tmp_path: Path, backend: HttpServer) -> None:
+    """`--prefix /var` by mistake: what would lie among the agent's own folders, and go with them, is named."""
+    for name in ("log/syslog", "run/pid", "lib/theirs"):
+        (tmp_path / "prefix" / name).parent.mkdir(parents=True)
+        (tmp_path / "prefix" / name).write_text("theirs\n")
+    told = judge(tmp_path, token(backend.url, **NEEDED))
+    assert (5, 1, True) == (told.code, len(problems(told)), "something else: run, log below it" in told.err), told.err
+
+
 PLACES: dict[str, tuple[str, str]] = {
     "too small": ("mount -t tmpfs -o size=10m none {p}", "has 10 MiB free; 65 MiB are needed"),
     "without inodes": ("mount -t tmpfs -o size=500m,nr_inodes=100 none {p}", "inodes free; 4000 are needed"),

@@ -87,6 +87,18 @@ def test_a_second_time_there_is_nothing_to_do(prefix: Prefix) -> None:
     assert not prefix.path.exists()
 
 
+def test_a_prefix_that_is_somebody_elses_is_left_alone(prefix: Prefix) -> None:
+    """`--prefix /var` by mistake: `log` and `run` of others are not removed as the agent's, and they are named."""
+    theirs = prefix.folder / "var"
+    for name in ("log/syslog", "run/pid", "agent/notes"):
+        _file(theirs / name)
+    before = tree(theirs)
+    said = prefix.hand("uninstall", "--prefix", str(theirs))
+    words = "somebody else's: agent, run, log. Nothing was removed"
+    assert (2, True) == (said.returncode, words in said.stderr), said.stderr
+    assert before == tree(theirs)
+
+
 def test_by_the_script_that_is_removed(prefix: Prefix) -> None:
     """The operator calls the one in agent/current: it is gone at the end, and it came to its end."""
     live_in(prefix)

@@ -35,6 +35,22 @@ def test_silent_while_all_is_well(prefix: Prefix) -> None:
     assert (before, running, 1) == (_names(prefix), prefix.runs(), len(prefix.starts()))
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        ("serve", "1 passes, the last one ended 2 s ago, a good one"),
+        ("failing", "1 passes, the last one ended 2 s ago, the last good one 7200 s ago"),
+        ("never-good", "1 passes, the last one ended 2 s ago, none was good"),
+    ],
+)
+def test_check_status_tells_the_last_good_pass(prefix: Prefix, behaviour: str, words: str) -> None:
+    """An agent that serves and whose passes come to nothing is told from one that does its work."""
+    prefix.point("current", prefix.lay("1.0", behaviour))
+    prefix.heal()
+    told = prefix.hand("check_status")
+    assert (0, True) == (told.returncode, words in told.stdout), told.stdout
+
+
 def test_a_killed_agent_is_back(prefix: Prefix) -> None:
     """After the next run, as another process."""
     prefix.installed()

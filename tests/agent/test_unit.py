@@ -94,6 +94,46 @@ def test_removed_units_are_forgotten(prefix: Prefix) -> None:
     assert [] == told(prefix)
 
 
+def test_links_to_a_unit_that_somebody_removed_go_too(prefix: Prefix) -> None:
+    """`disable` does not find them any more; those to a unit that is there, and of others, stay."""
+    wants = prefix.folder / "units" / "multi-user.target.wants"
+    wants.mkdir()
+    for name, there in (("towline-puller.service", False), ("theirs.service", False), ("cron.service", True)):
+        (wants / name).symlink_to(wants.parent / name)
+        if there:
+            (wants.parent / name).write_text("[Unit]\n")
+    systemd(prefix, "remove_units")
+    assert ["cron.service", "theirs.service"] == sorted(path.name for path in wants.iterdir())
+
+
+SYSTEMCTL_WITHOUT_UNIT = """#!/bin/sh
+case $1 in
+  show) printf 'LoadState=not-found\\nActiveState=inactive\\n' ;;
+  *) echo "Failed to $1 $2: Unit $2 not loaded." >&2; exit 5 ;;
+esac
+"""
+
+
+def test_an_install_that_ended_before_its_unit_is_taken_away(prefix: Prefix) -> None:
+    """As after a join that the backend refused: systemd does not know the unit, and uninstall leaves nothing."""
+    prefix.lay("1.0")
+    (prefix.agent / "installed").unlink()
+    (prefix.path / "keeper").write_text("root\n")
+    (prefix.folder / "systemctl").write_text(SYSTEMCTL_WITHOUT_UNIT)
+    code = f"agent_unit_folder() {{ REPLY={prefix.folder}/units; }}; cron_remove() {{ :; }}; hand_uninstall"
+    assert "the agent is uninstalled\n" == prefix.functions(code).stdout
+    assert not prefix.path.exists()
+
+
+def test_an_install_that_was_not_finished_cannot_be_started(prefix: Prefix) -> None:
+    """Not `it said nothing`: what to do."""
+    prefix.lay("1.0")
+    (prefix.agent / "installed").unlink()
+    for command in ("start", "restart"):
+        told = prefix.hand(command)
+        assert (5, True) == (told.returncode, "was not finished: paste the command" in told.stderr), told.stderr
+
+
 def test_units_of_another_prefix_are_not_touched(prefix: Prefix) -> None:
     """Same names, another agent."""
     other = prefix.folder / "units" / "towline-puller.service"

@@ -57,7 +57,16 @@ def test_it_serves(tmp_path: Path) -> None:
     told = {name: facts[name] for name in ("state", "pid", "release", "passes", "delivered", "sink", "ready", "reason")}
     expected = {"state": "serving", "pid": process.pid, "release": "", "passes": 1, "delivered": 0, "sink": False}
     assert (0, expected | {"ready": "True", "reason": "Converged"}) == (code, told)
-    assert (1, True) == (facts["revision"], facts["pass_age_s"] >= 0)
+    assert (1, True, True) == (facts["revision"], facts["pass_age_s"] >= 0, facts["good_pass_age_s"] >= 0)
+
+
+def test_a_pass_that_found_no_document_is_no_good_one(tmp_path: Path) -> None:
+    """It counts as a pass; how long the last good one is ago, nobody can say before there was one."""
+    host = real_host(tmp_path)
+    with agent(host):
+        until(lambda: passes(host) >= 1)
+        facts = ask(host)[1]
+    assert (True, None, "False") == (facts["pass_age_s"] >= 0, facts["good_pass_age_s"], facts["ready"])
 
 
 def test_scripts_read_key_value(tmp_path: Path) -> None:
@@ -68,6 +77,7 @@ def test_scripts_read_key_value(tmp_path: Path) -> None:
         told, _ = host.command("alive").communicate(timeout=30)
     facts = dict(line.split("=", 1) for line in told.splitlines())
     assert ("serving", "no", "False", "") == (facts["state"], facts["sink"], facts["ready"], facts["revision"])
+    assert "" == facts["good_pass_age_s"]
 
 
 def test_a_puller_that_hangs_does_not_serve(tmp_path: Path) -> None:

@@ -110,6 +110,16 @@ def test_an_expired_token_is_refused_by_the_backend_too(victim: Host) -> None:
     assert "" == victim.machine.sh("systemctl list-unit-files --no-legend | grep towline", accept=None).out
 
 
+def test_what_a_refused_join_left_can_be_taken_away(victim: Host) -> None:
+    """The archive stays for the next token; whoever wants none has `uninstall`, though no unit was ever there."""
+    pasted = victim.invited()
+    with sqlite3.connect(victim.site.folder / "state/towline.db") as database:
+        database.execute("UPDATE join_token SET expires_us = created_us + 1 WHERE host = 'victim'")
+    _refused(victim.paste(pasted, accept=None), "the backend did not take this host")
+    victim.machine.sh(f"bash {PREFIX}/agent/releases/*/ctl/agentctl.sh uninstall")
+    assert not victim.machine.exists(PREFIX)
+
+
 def _is_enrolled(host: Host) -> bool:
     return f"{host.name}\tdeclared\tenrolled" in host.site.run("host", "list")
 

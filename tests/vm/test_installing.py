@@ -1,5 +1,6 @@
 """Installing and uninstalling in every order that people think of: it ends well, or says why not."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -84,16 +85,17 @@ def test_from_two_shells_at_once(new_host: Callable[..., Host]) -> None:
     assert "1" == running, host.machine.sh("ps axww").out
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        f"rm {PREFIX}/agent/current",
-        f"rm -r {PREFIX}/agent/releases/*/site",
-        f"systemctl stop {UNIT}; rm /etc/systemd/system/{UNIT}; systemctl daemon-reload",
-        f"systemctl stop {UNIT}; rm -r {PREFIX}/agent",
-        f"systemctl stop {UNIT}; rm {PREFIX}/state/keys/*",
-    ],
+LOSSES = (
+    f"rm {PREFIX}/agent/current",
+    f"rm -r {PREFIX}/agent/releases/*/site",
+    f"systemctl stop {UNIT}; rm /etc/systemd/system/{UNIT}; systemctl daemon-reload",
+    f"systemctl stop {UNIT}; rm -r {PREFIX}/agent",
+    f"systemctl stop {UNIT}; rm {PREFIX}/state/keys/*",
 )
+"""What somebody removes by hand."""
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_over_a_half_removed_one(host: Host, loss: str) -> None:
     """Whatever somebody has removed of it, a new paste puts it right, and the services never notice."""
     host.until_converged()
@@ -103,6 +105,24 @@ def test_over_a_half_removed_one(host: Host, loss: str) -> None:
     host.until_converged()
     assert "active" == host.machine.run("systemctl", "is-active", UNIT).out.strip()
     assert before == host.services()
+
+
+@pytest.fixture(scope="module")
+def halved(host: Host, new_host: Callable[..., Host]) -> Host:
+    """One without services."""
+    assert host.name
+    return new_host("halved", "trixie")
+
+
+@pytest.mark.parametrize("loss", [*LOSSES, f"rm /etc/systemd/system/{UNIT}; rm -r {PREFIX}/agent {PREFIX}/state"])
+def test_uninstalling_a_half_removed_one(halved: Host, loss: str) -> None:
+    """Whatever somebody has removed of it, also under a running agent, `uninstall` takes the rest away."""
+    before = snapshot(halved.machine)
+    halved.paste()
+    _keep_ctl(halved)
+    halved.machine.sh(loss)
+    _ctl(halved, "uninstall")
+    assert before == snapshot(halved.machine)
 
 
 def test_as_wheels_where_python_fits(new_host: Callable[..., Host], tmp_path: Path) -> None:
@@ -188,3 +208,18 @@ def test_uninstallall_with_its_own_word_for_the_data(host: Host) -> None:
             "ls -A /opt/towline; getent passwd | grep towline; systemctl list-unit-files | grep towline", accept=None
         ).out
     )
+
+
+def test_after_uninstallall_the_vm_is_as_before(halved: Host) -> None:
+    """Tree, units and accounts before the install equal those after everything was taken away, services and data."""
+    before = _without_backups(snapshot(halved.machine))
+    halved.declare(cache=shop.cache("halved"))
+    halved.paste()
+    halved.until_converged()
+    halved.typed("halved\n", "uninstallall", "--purge-data")
+    assert [] == sorted(set(before) ^ set(_without_backups(snapshot(halved.machine))))
+
+
+def _without_backups(lines: list[str]) -> list[str]:
+    """`useradd` keeps a copy of each file of accounts as it was before its last change."""
+    return [line for line in lines if not re.search(r" /etc/(passwd|shadow|group|gshadow|subuid|subgid)-( |$)", line)]
