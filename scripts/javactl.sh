@@ -51,8 +51,8 @@ agent | optional | SkyWalking agent for Java, as upstream publishes it, with its
 jmx | optional | JMX exporter of Prometheus (jmx_prometheus_javaagent-VERSION.jar); needed for metrics_port
 '
 VERBS='
-meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  take_over 30
-release 30  uninstall 180  purge 120
+meta 10  check_status 15  discover 15  install 300  configure 30  start 3600  stop 3600  restart 7200  take_over 30
+release 30  uninstall 3600  purge 120
 '
 
 service_files() {

@@ -64,6 +64,7 @@ parameters_fit() {
   for name in password second_password; do
     secret_text "$name"
     [[ $REPLY != *[[:cntrl:]]* && $REPLY != *\"* && ${#REPLY} -le 1000 ]] || problem "$name" 'has a control character or a double quote, or more than 1000 bytes'
+    [[ ! $REPLY =~ \{(data|password|second_password)\}|\$\{ ]] || problem "$name" 'has {data}, {password}, {second_password} or a brace behind a dollar: these would be replaced'
     [[ ${PARAM[pipeline]} != *"{$name}"* || -n $REPLY ]] || problem "$name" "is in the pipeline, and there is no such secret"
   done
   jdk_service_fits

@@ -56,7 +56,7 @@ PACKAGES='
 server | required | archive with bin/mongod, as upstream publishes it | bin/mongod
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 3600  restart 7200  reload 300
+meta 10  check_status 20  discover 15  install 300  configure 60  start 43200  stop 3600  restart 46800  reload 300
 uninstall 3600  purge 600
 '
 # parameter | from | form

@@ -63,7 +63,7 @@ replica_of | primary | {address}:{port}
 peers      | others  | {address}:{port}
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 3600  restart 7200  reload 120
+meta 10  check_status 20  discover 15  install 300  configure 60  start 43200  stop 3600  restart 46800  reload 120
 uninstall 3600  purge 600
 '
 

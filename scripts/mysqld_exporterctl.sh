@@ -34,7 +34,7 @@ PACKAGES='
 server | required | archive with mysqld_exporter, as upstream publishes it | mysqld_exporter,bin/mysqld_exporter
 '
 VERBS='
-meta 10  check_status 15  discover 15  install 300  configure 30  start 60  stop 60  restart 120  uninstall 120  purge 60
+meta 10  check_status 15  discover 15  install 300  configure 30  start 3600  stop 3600  restart 7200  uninstall 3600  purge 60
 '
 
 service_files() {

@@ -63,8 +63,8 @@ jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 client | optional | archive with bin/mariadb or bin/mysql: with it, the tables are made in a database that has none
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 30  start 3900  stop 600  restart 4500  reload 600
-uninstall 900  purge 600
+meta 10  check_status 20  discover 15  install 300  configure 30  start 3900  stop 3600  restart 7500  reload 600
+uninstall 3600  purge 600
 '
 
 service_files() {

@@ -47,8 +47,8 @@ CLUSTER='
 replica | host |
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 300  restart 3900  reload 60
-uninstall 300  purge 300
+meta 10  check_status 20  discover 15  install 300  configure 60  start 3600  stop 3600  restart 7200  reload 60
+uninstall 3600  purge 300
 '
 
 service_files() {

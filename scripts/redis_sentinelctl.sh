@@ -40,7 +40,7 @@ CLUSTER='
 peers | others | {address}:{port}
 '
 VERBS='
-meta 10  check_status 15  discover 15  install 300  configure 30  start 120  stop 120  restart 240  uninstall 180  purge 120
+meta 10  check_status 15  discover 15  install 300  configure 30  start 3600  stop 3600  restart 7200  uninstall 3600  purge 120
 '
 
 service_files() {

@@ -40,7 +40,7 @@ server | required | sentinel-dashboard-VERSION.jar, as upstream publishes it, or
 jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 30  start 3900  stop 600  restart 4500  uninstall 900
+meta 10  check_status 20  discover 15  install 300  configure 30  start 3900  stop 3600  restart 7500  uninstall 3600
 purge 600
 '
 

@@ -48,7 +48,7 @@ jdk    | optional | archive with bin/java; goes before jdk_service | bin/java
 '
 METRICS='metrics_port /metrics'
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 30  start 900  stop 600  restart 1500  uninstall 900
+meta 10  check_status 20  discover 15  install 300  configure 30  start 3600  stop 3600  restart 7200  uninstall 3600
 purge 600
 '
 

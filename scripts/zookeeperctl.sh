@@ -50,7 +50,7 @@ myid    | id      |
 servers | members | {id}={address}:{peer_port}:{election_port}:{role}
 '
 VERBS='
-meta 10  check_status 20  discover 15  install 300  configure 30  start 900  stop 600  restart 1500  uninstall 900
+meta 10  check_status 20  discover 15  install 300  configure 30  start 3600  stop 3600  restart 7200  uninstall 3600
 purge 600
 '
 

@@ -179,11 +179,12 @@ relaunch() {
 
 unit_text() { # unit_text LAUNCH_FOLDER: an adopted process gets no account and no limits that it had not
   local folder=$1
+  to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}" && local -r stop_within=$REPLY
   printf '%s\n' '[Unit]' "Description=towline: $service ($KIND)" 'Wants=network-online.target' \
     'After=network-online.target' '' '[Service]' 'Type=exec' \
     "ExecStart=/bin/bash \"$run/launcher.sh\" become unit \"$service_dir\" \"$folder\"" \
     "ExecStartPost=+/bin/bash \"$run/launcher.sh\" record \"$service_dir\" \"$folder\"" \
-    'Restart=always' 'RestartSec=2' 'KillMode=mixed' "TimeoutStopSec=$STOP_TIMEOUT_S" 'LimitNOFILE=65536' \
+    'Restart=always' 'RestartSec=2' 'KillMode=mixed' "TimeoutStopSec=$stop_within" 'LimitNOFILE=65536' \
     'SuccessExitStatus=143' # a JVM that ends by TERM
   REPLY=''
   [[ $folder != "$run/launch" ]] || make_account
@@ -208,6 +209,19 @@ write_unit() { # write_unit UNIT LAUNCH_FOLDER
   ((CHANGED |= before)) || :
 }
 
+# patient_unit FILE: a stop_timeout of after the start counts, too: when the manager's own bound ends, it kills with -9.
+patient_unit() {
+  local line text='' bound=''
+  to_seconds "${PARAM[stop_timeout]:-$STOP_TIMEOUT_S}" && local -r stop_line="TimeoutStopSec=$REPLY"
+  while IFS= read -r line; do
+    [[ $line != TimeoutStopSec=* ]] || { bound=$line && line=$stop_line; }
+    text+=$line$'\n'
+  done <"$1"
+  [[ -n $bound && $bound != "$stop_line" ]] || return 0
+  put "$1" 0644 < <(printf '%s' "$text")
+  manager daemon-reload
+}
+
 # stop_unit: with its manager's word, also while the manager is about to start it again.
 stop_unit() {
   local unit folder
@@ -216,7 +230,10 @@ stop_unit() {
   unit_name && unit=$REPLY
   unit_folder && folder=$REPLY
   [[ -e $folder/$unit ]] || return 0
-  if manager is-enabled --quiet "$unit" 2>/dev/null || manager is-active --quiet "$unit"; then did "stopped $unit"; fi
+  if manager is-enabled --quiet "$unit" 2>/dev/null || manager is-active --quiet "$unit"; then
+    patient_unit "$folder/$unit"
+    did "stopped $unit"
+  fi
   manager disable --quiet --now "$unit" || fail "$FAILED" "$unit does not stop: $(last_words)"
 }
 

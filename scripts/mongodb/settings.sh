@@ -61,6 +61,7 @@ mongod_conf() {
   printf '%s\n' "# Written by towline for the service $service; a change by hand is drift and is taken back." \
     "net.port: ${PARAM[port]}" "net.bindIp: $(bound_addresses)" 'net.unixDomainSocket.enabled: false' \
     "net.maxIncomingConnections: ${PARAM[max_connections]}" "storage.dbPath: $folder" "storage.directoryPerDB: ${PARAM[folder_per_database]}"
+  [[ ${PARAM[bind]} != *:* ]] || echo 'net.ipv6: true'
   [[ -z ${PARAM[cache_size]} ]] || printf 'storage.wiredTiger.engineConfig.cacheSizeGB: %s\n' "$(gigabytes cache_size)"
   to_seconds "${PARAM[slow_after]}" && printf '%s\n' "operationProfiling.slowOpThresholdMs: $((REPLY * 1000))" "systemLog.verbosity: ${PARAM[log_verbosity]}"
   if has_accounts; then printf 'security.authorization: enabled\n'; fi

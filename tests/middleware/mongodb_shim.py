@@ -30,6 +30,7 @@ WORDS = {
     "net",
     "port",
     "bindIp",
+    "ipv6",
     "unixDomainSocket",
     "enabled",
     "maxIncomingConnections",

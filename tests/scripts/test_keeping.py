@@ -52,6 +52,23 @@ def test_a_unit_of_ours_has_its_account_and_limits(folder: Path) -> None:
     assert wanted | {"AmbientCapabilities=CAP_NET_BIND_SERVICE", "WantedBy=multi-user.target"} <= set(unit)
 
 
+def test_the_manager_waits_as_long_as_the_service_may_take_to_end(folder: Path) -> None:
+    """Its own bound would end an orderly end with -9; a stop_timeout of after the start counts, too."""
+    code = f"""keeper() {{ REPLY=root; }}
+make_account() {{ REPLY=''; }}
+unit_folder() {{ REPLY={folder}; }}
+manager() {{ echo "$*"; }}
+PARAM[stop_timeout]=5m
+unit_text "$run/launch" >{folder}/towline-web.service
+grep TimeoutStopSec {folder}/towline-web.service
+PARAM[stop_timeout]=20m
+stop_unit
+grep TimeoutStopSec {folder}/towline-web.service"""
+    said = functions(folder, code).splitlines()
+    assert ["TimeoutStopSec=300", "daemon-reload"] == said[:2]
+    assert ["disable --quiet --now towline-web.service", "TimeoutStopSec=1200"] == said[-2:]
+
+
 def test_a_unit_that_is_about_to_start_is_stopped_before_a_new_start(folder: Path) -> None:
     """A start that a killed call has asked the manager for goes on by itself; one that runs already is left alone."""
     unit = folder / "towline-web.service"

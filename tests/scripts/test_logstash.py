@@ -75,8 +75,9 @@ def test_secrets_and_folders_stand_in_the_pipeline(folder: Path) -> None:
     wanted = text.replace("{data}", f"{service.root}/data").replace("{password}", "one $&\\")
     assert wanted.replace("{second_password}", "two") == file.read_text().split("\n")[1]
     assert 0o600 == file.stat().st_mode & 0o777
-    service.secrets["password"] = 'with " in it'
-    assert 6 == service.call("configure").code
+    for replaced in ('with " in it', "a{data}", "b{second_password}", "c${HOME}"):
+        service.secrets["password"] = replaced
+        assert 6 == service.call("configure").code, replaced
 
 
 @pytest.mark.parametrize(("version", "name"), [("7.17.29", "http.port"), ("8.19.4", "api.http.port")])

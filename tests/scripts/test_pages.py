@@ -11,7 +11,7 @@ import pytest
 from desired_state.catalogue import Catalogue, HostEntry, ServiceEntry
 from desired_state.cluster import expanded
 from desired_state.cluster_problems import cluster_problems
-from desired_state.contract import KindMeta
+from desired_state.contract import KindMeta, Verb
 from desired_state.document import Value
 from desired_state.placement import on_host
 from tests.middleware.tested_page import PAGE as TESTED
@@ -44,6 +44,17 @@ def test_every_verb_and_package_is_told(kind: str) -> None:
     told = set(re.findall(r"`([a-z_]+)`", page.partition("## Verbs")[2].partition("\n## ")[0]))
     assert {str(verb) for verb in meta.verbs} - {"meta", "check_status"} <= told
     assert {role.role for role in meta.packages} <= set(re.findall(r"`([a-z]+)`", page.partition("## Packages")[2]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_verb_may_take_as_long_as_its_parameter_allows(kind: str) -> None:
+    """Else the caller ends a start that loads much data, although the operator gave it an hour."""
+    meta = meta_of(kind)
+    most = {parameter.name: parameter.max or 0 for parameter in meta.parameters}
+    start, stop = most.get("start_timeout", 0), most.get("stop_timeout", 0)
+    wanted = {"start": start, "stop": stop, "restart": start + stop, "uninstall": stop}
+    too_short = {verb: meta.verbs[Verb(verb)].timeout_s for verb in wanted if wanted[verb]}
+    assert {} == {verb: took for verb, took in too_short.items() if took < wanted[verb]}
 
 
 @pytest.mark.parametrize("kind", KINDS)
