@@ -123,14 +123,14 @@ def test_the_configuration_is_mongods(folder: Path) -> None:
     """Whole paths in one line each; only setParameter is a mapping. What is pasted as YAML becomes the same."""
     service = mongodb(
         folder,
-        bind="10.0.0.5",
+        bind="10.0.0.5,::1",
         cache_size="1536mb",
         extra="# ours\nstorage:\n  journal:\n    commitIntervalMs: 50\nsetParameter:\n  cursorTimeoutMillis: 600000\n"
         'net.compression.compressors: "snappy,zstd"',
     )
     service.do("install", "configure")
     lines = (service.root / "etc/mongod.conf").read_text().splitlines()
-    assert "net.bindIp: 127.0.0.1,10.0.0.5" in lines
+    assert {"net.bindIp: 127.0.0.1,10.0.0.5,::1", "net.ipv6: true"} <= set(lines)
     assert "storage.wiredTiger.engineConfig.cacheSizeGB: 1.500" in lines
     assert [
         "storage.journal.commitIntervalMs: 50",
