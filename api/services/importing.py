@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api.as_code.catalogue_files import FOLDER, CatalogueRead, read_catalogue
 from api.as_code.catalogue_source import SCRIPTS, CatalogueSource, FolderSource, GitSource, Tree
 from api.database import snapshot, transaction
-from api.errors import Misconfigured
+from api.errors import Misconfigured, TryLater
 from api.git_access import access_of
 from api.moments import micros
 from api.principal import Principal
@@ -31,6 +31,7 @@ from desired_state.problems import problems
 from desired_state.service_problems import KnownSecrets
 
 _DEADLINE_S = 120.0
+_TRIES = 10
 
 
 class Imported(Struct, frozen=True, kw_only=True):
@@ -106,35 +107,49 @@ async def import_catalogue(
     engine: AsyncEngine, source: CatalogueSource, by: Principal, *, shipped: Scripts, now: datetime
 ) -> Imported:
     """Make what stands in the source the catalogue, or say why not. Raises TryLater when the source cannot be had."""
-    async with snapshot(engine) as connection:
-        newest = await catalogue.newest_change(connection)
-    # A refused state is judged again: another version of towline may know its kinds.
-    known = newest.ref if newest is not None and newest.state == "applied" else ""
-    tree = await asyncio.to_thread(source.read, known)
-    if tree is None:
-        return Imported(state="unchanged", ref=known)
-    return await import_tree(engine, source.name, tree, by, shipped=shipped, now=now)
+    for _ in range(_TRIES):
+        async with snapshot(engine) as connection:
+            newest = await catalogue.newest_change(connection)
+            there = await secrets.known(connection)
+        # A refused state is judged again: another version of towline may know its kinds.
+        known = newest.ref if newest is not None and newest.state == "applied" else ""
+        tree = await asyncio.to_thread(source.read, known)
+        if tree is None:
+            return Imported(state="unchanged", ref=known)
+        judged = await asyncio.to_thread(judge, tree, shipped, there)
+        done = await _write(engine, newest, tree, judged, source=source.name, by=by, now=now)
+        if done is not None:
+            return done
+    raise TryLater("others change the catalogue all the time", retry_after_s=2)
 
 
-async def import_tree(
-    engine: AsyncEngine, source: str, tree: Tree, by: Principal, *, shipped: Scripts, now: datetime
-) -> Imported:
-    """Make this tree the catalogue, or say why not."""
-    async with snapshot(engine) as connection:
-        there = await secrets.known(connection)
-    judged = await asyncio.to_thread(judge, tree, shipped, there)
+async def _write(
+    engine: AsyncEngine,
+    before: catalogue.ChangeRow | None,
+    tree: Tree,
+    judged: Judged,
+    *,
+    source: str,
+    by: Principal,
+    now: datetime,
+) -> Imported | None:
+    """None when a change came since `before`, which was the newest one before the tree was read: the tree may be older
+    than that change, and would take it back.
+    """
     write = _apply if judged.is_valid else _refuse
     async with transaction(engine, deadline_s=_DEADLINE_S) as connection:
         await catalogue.lock_head(connection)
+        newest = await catalogue.newest_change(connection)
+        if newest is not None and (newest.state, newest.ref) == ("applied", tree.ref):
+            return Imported(state="unchanged", ref=tree.ref)  # another replica was first
+        if newest != before:
+            return None
         return await write(connection, tree, judged, source=source, by=by, now=now)
 
 
 async def _apply(
     connection: AsyncConnection, tree: Tree, judged: Judged, *, source: str, by: Principal, now: datetime
 ) -> Imported:
-    newest = await catalogue.newest_change(connection)
-    if newest is not None and (newest.state, newest.ref) == ("applied", tree.ref):
-        return Imported(state="unchanged", ref=tree.ref)  # another replica was first
     rows = await catalogue.everything(connection)
     origin = Origin(source=source, author=tree.author, ref=tree.ref, summary=tree.summary)
     change = await store(connection, rows, judged.read.declared, origin, warnings=judged.problems, by=by, now=now)

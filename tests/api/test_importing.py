@@ -1,13 +1,14 @@
 """The catalogue as code is imported whole or not at all, and what was refused is told with file, line and field."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api.as_code.catalogue_source import CatalogueSource, FolderSource, GitSource
+from api.as_code.catalogue_source import CatalogueSource, FolderSource, GitSource, Tree
 from api.database import make_engine
 from api.errors import TryLater
 from api.git_access import GitAccess
@@ -42,6 +43,19 @@ def _import(house: House, source: CatalogueSource) -> Imported:
         return await import_catalogue(engine, source, SCHEDULE, shipped=SHIPPED, now=house.time)
 
     return house.run(work)
+
+
+def _alone(house: House, source: CatalogueSource) -> Imported:
+    """As another replica does it, with connections of its own."""
+
+    async def work() -> Imported:
+        engine = make_engine(house.settings.database_url, pooled=False)
+        try:
+            return await import_catalogue(engine, source, SCHEDULE, shipped=SHIPPED, now=house.time)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(work())
 
 
 def _names(house: House) -> list[str]:
@@ -232,16 +246,9 @@ def test_two_replicas_that_import_at_once_make_one_change(
     """Both look at the same moment: one applies, the other finds it done; so with a broken state."""
 
     def look(number: int) -> str:
-        async def alone() -> str:
-            engine = make_engine(house.settings.database_url, pooled=False)
-            source = GitSource(GitAccess(url=str(repository.path)), "main", tmp_path / f"scratch-{number}")
-            try:
-                done = await import_catalogue(engine, source, SCHEDULE, shipped=SHIPPED, now=house.time)
-            finally:
-                await engine.dispose()
-            return f"{done.state} {bool(done.change)}"
-
-        return asyncio.run(alone())
+        source = GitSource(GitAccess(url=str(repository.path)), "main", tmp_path / f"scratch-{number}")
+        done = _alone(house, source)
+        return f"{done.state} {bool(done.change)}"
 
     with ThreadPoolExecutor(4) as pool:
         good = sorted(pool.map(look, range(4)))
@@ -250,3 +257,38 @@ def test_two_replicas_that_import_at_once_make_one_change(
     assert good == ["applied True", *["unchanged False"] * 3]
     assert broken == [*["refused False"] * 3, "refused True"]
     assert [change["state"] for change in _changes(house)] == ["refused", "applied"]
+
+
+class _Overtaken:
+    """A folder that is changed right after it was read, and imported by somebody else, before the reader goes on."""
+
+    def __init__(self, root: Path, overtake: Callable[[], None]) -> None:
+        self._source, self._overtake, self.reads = FolderSource(root), overtake, 0
+        self.name = self._source.name
+
+    def read(self, known: str) -> Tree | None:
+        """What stands there now; the first time somebody is quicker."""
+        tree = self._source.read(known)
+        self.reads += 1
+        if self.reads == 1:
+            self._overtake()
+        return tree
+
+
+@pytest.mark.parametrize("first", [HOST, b"nonsense"], ids=["good", "broken"])
+def test_what_was_read_before_a_newer_import_is_read_again(house: House, tmp_path: Path, first: bytes) -> None:
+    """A slow importer does not take back what a quicker one has brought meanwhile, nor call it broken."""
+    root = tmp_path / "code"
+    entries = root / "catalogue/hosts"
+    entries.mkdir(parents=True)
+    (entries / "h1.yaml").write_bytes(first)
+
+    def overtake() -> None:
+        (entries / "h1.yaml").write_bytes(b"host: h1\nlabels: {role: cache}\n")
+        quick = _alone(house, FolderSource(root))
+        assert "applied" == quick.state
+
+    slow = _Overtaken(root, overtake)
+    assert ("unchanged", 2) == (_import(house, slow).state, slow.reads)
+    assert ["applied"] == [change["state"] for change in _changes(house)]
+    assert {"role": "cache"} == house.ask("GET", "/v1/catalogue/hosts/h1").json["labels"]

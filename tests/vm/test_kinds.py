@@ -1,15 +1,15 @@
 """The kinds as root under systemd: each as an account of its own, kept by a unit of its own, gone with purge."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from desired_state.answer import read_answer
 from desired_state.contract import Verb
-from tests.middleware import Package
 from tests.scripts.calling import KINDS, SCRIPTS, Said
-from tests.scripts.kinds.case import Case, case_of, has_software
+from tests.scripts.kinds.case import Case, Neighbour, case_of, has_software
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 
@@ -21,11 +21,18 @@ WITH_PROCESS = [kind for kind in REAL if case_of(kind).process]
 class OnAMachine:
     """One service of one kind below /opt/towline of a VM, called as the puller calls its script."""
 
-    def __init__(self, machine: Machine, kind: str) -> None:
-        self.machine, self.kind, self.name = machine, kind, f"{kind.replace('_', '-')}-one"
-        self.case: Case = case_of(kind)
-        self.parameters = dict(self.case.parameters(PORT))
-        self._environment = self._made(self.case.packages())
+    def __init__(
+        self,
+        machine: Machine,
+        described: Case | Neighbour,
+        *,
+        kind: str,
+        name: str,
+        parameters: Mapping[str, str],
+    ) -> None:
+        self.machine, self.kind, self.name = machine, kind, name
+        self.parameters = dict(parameters)
+        self._environment = self._made(described)
 
     def call(self, verb: str) -> Said:
         """One call; its answer must be one that the puller can believe."""
@@ -48,7 +55,12 @@ class OnAMachine:
         """Whose process it is."""
         return self.machine.run("stat", "-c", "%U", f"/proc/{pid}").out.strip()
 
-    def _made(self, packages: Mapping[str, Package]) -> dict[str, str]:
+    def gone(self) -> None:
+        """Whatever has become of it, and whether it was there at all."""
+        for verb in ("stop", "uninstall", "purge"):
+            self.call(verb)
+
+    def _made(self, described: Case | Neighbour) -> dict[str, str]:
         made = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/root",
@@ -56,14 +68,15 @@ class OnAMachine:
             "TOWLINE_PREFIX": "/opt/towline",
             "TOWLINE_SERVICE": self.name,
             "TOWLINE_KIND": self.kind,
-            "TOWLINE_VERSION": self.case.version,
+            "TOWLINE_VERSION": described.version,
             "TOWLINE_STATE": "running",
             "TOWLINE_TIMEOUT_S": "120",
         }
-        for name, text in self.case.secrets.items():
-            self.machine.write(f"/run/secret-{name}", text, mode=0o600)
-            made[f"TOWLINE_SECRET_{name}"] = f"/run/secret-{name}"
-        for role, package in packages.items():
+        for name, text in described.secrets.items():
+            file = f"/run/secret-{self.name}-{name}"
+            self.machine.write(file, text, mode=0o600)
+            made[f"TOWLINE_SECRET_{name}"] = file
+        for role, package in described.packages().items():
             self.machine.copy(package.path, f"/opt/{package.file}")
             variable = f"TOWLINE_PACKAGE_{role}"
             made |= {variable: f"/opt/{package.file}", f"{variable}_NAME": package.name}
@@ -84,50 +97,68 @@ def machine(lab: Lab) -> Iterator[Machine]:
     lab.remove(made)
 
 
+@contextmanager
+def service_of(machine: Machine, kind: str) -> Iterator[OnAMachine]:
+    """One of that kind, beside what it asks. In the end both are gone, so that the next one has the port."""
+    case, name = case_of(kind), f"{kind.replace('_', '-')}-one"
+    with ExitStack() as stack:
+        parameters = dict(case.parameters(PORT))
+        if (asked := case.asks) is not None:
+            port = {"port": str(PORT + 1)}
+            beside = OnAMachine(
+                machine, asked, kind=asked.kind, name=asked.name, parameters={**asked.parameters, **port}
+            )
+            stack.callback(beside.gone)
+            beside.do("install", "configure", "start")
+            parameters["target"] = f"127.0.0.1:{PORT + 1}"
+        made = OnAMachine(machine, case, kind=kind, name=name, parameters=parameters)
+        stack.callback(made.gone)
+        yield made
+
+
 @pytest.mark.parametrize("kind", WITH_PROCESS)
 def test_a_service_has_a_unit_and_an_account(machine: Machine, kind: str) -> None:
     """It runs as nobody else, comes back by systemd when it is killed, and its account goes with purge."""
-    service = OnAMachine(machine, kind)
-    service.do("install", "configure", "start")
-    assert "0" == service.do("start").changed
-    first = service.do("check_status")
-    account = f"towline-{service.name}"
-    assert f"{account}.service" == first.facts["unit"]
-    assert account == service.user(first.facts["pid"])
-    machine.run("kill", "-9", first.facts["pid"])
-    machine.until("systemd has started it again", lambda: service.call("check_status").facts["state"] == "running")
-    again = service.do("check_status")
-    assert first.identity != again.identity
-    assert "1" == service.do("restart").changed
-    assert [first.facts["config"]] == service.do("configure").all("config")
-    service.do("stop")
-    assert "stopped" == service.call("check_status").facts["state"]
-    service.do("uninstall", "purge")
-    assert not machine.exists(f"/etc/systemd/system/{account}.service")
-    assert 2 == machine.run("getent", "passwd", account, accept=(0, 2)).status
-    assert "" == machine.sh("shopt -s nullglob; echo /opt/towline/services/*").out.strip()
+    with service_of(machine, kind) as service:
+        service.do("install", "configure", "start")
+        assert "0" == service.do("start").changed
+        first = service.do("check_status")
+        account = f"towline-{service.name}"
+        assert f"{account}.service" == first.facts["unit"]
+        assert account == service.user(first.facts["pid"])
+        machine.run("kill", "-9", first.facts["pid"])
+        machine.until("systemd has started it again", lambda: service.call("check_status").facts["state"] == "running")
+        again = service.do("check_status")
+        assert first.identity != again.identity
+        assert "1" == service.do("restart").changed
+        assert [first.facts["config"]] == service.do("configure").all("config")
+        service.do("stop")
+        assert "stopped" == service.call("check_status").facts["state"]
+        service.do("uninstall", "purge")
+        assert not machine.exists(f"/etc/systemd/system/{account}.service")
+        assert 2 == machine.run("getent", "passwd", account, accept=(0, 2)).status
+        assert service.name not in machine.run("ls", "-A", "/opt/towline/services").out
 
 
 @pytest.mark.parametrize("kind", [kind for kind in WITH_PROCESS if case_of(kind).real.reloaded])
 def test_a_reload_works_under_systemd(machine: Machine, kind: str) -> None:
     """The same process, of its own account, reads what root has written."""
-    service = OnAMachine(machine, kind)
-    service.do("install", "configure", "start")
-    before = service.do("check_status")
-    service.parameters |= service.case.real.reloaded
-    service.do("configure", "reload")
-    assert before.identity == service.do("check_status").identity
-    service.do("stop", "uninstall", "purge")
+    with service_of(machine, kind) as service:
+        service.do("install", "configure", "start")
+        before = service.do("check_status")
+        service.parameters |= case_of(kind).real.reloaded
+        service.do("configure", "reload")
+        assert before.identity == service.do("check_status").identity
 
 
 @pytest.mark.parametrize("kind", [kind for kind in REAL if not case_of(kind).process])
 def test_what_has_no_process_has_no_unit(machine: Machine, kind: str) -> None:
     """It is in use, without an account and a unit, and other accounts can use it."""
-    service = OnAMachine(machine, kind)
-    service.do("install", "configure", "start")
-    assert "unit" not in service.do("check_status").facts
-    root = f"/opt/towline/services/{service.name}"
-    machine.run("setpriv", "--reuid=65534", "--clear-groups", "test", "-x", f"{root}/current/bin")
-    machine.run("setpriv", "--reuid=65534", "--clear-groups", "cat", f"{root}/etc/java.env")
-    service.do("stop", "uninstall", "purge")
-    assert service.name not in machine.run("ls", "/opt/towline/services").out
+    with service_of(machine, kind) as service:
+        service.do("install", "configure", "start")
+        assert "unit" not in service.do("check_status").facts
+        root = f"/opt/towline/services/{service.name}"
+        machine.run("setpriv", "--reuid=65534", "--clear-groups", "test", "-x", f"{root}/current/bin")
+        machine.run("setpriv", "--reuid=65534", "--clear-groups", "cat", f"{root}/etc/java.env")
+        service.do("stop", "uninstall", "purge")
+        assert service.name not in machine.run("ls", "/opt/towline/services").out

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.middleware import Package
 from tests.scripts.calling import Service
-from tests.scripts.kinds.case import Software
+from tests.scripts.kinds.case import Neighbour, Software
 from tests.servers.process import free_port
 
 Beginning = Callable[[Path, str], None]
@@ -27,6 +27,23 @@ def asks(begun: Beginning) -> Callable[[Service], None]:
             known.write_text(port)
 
     return prepare
+
+
+def real(neighbour: Neighbour) -> Beginning:
+    """The neighbour itself, in a prefix of its own."""
+
+    def begun(folder: Path, port: str) -> None:
+        Service(
+            kind=neighbour.kind,
+            name=neighbour.name,
+            folder=folder,
+            version=neighbour.version,
+            packages=neighbour.packages(),
+            parameters={"port": port, **neighbour.parameters},
+            secrets=neighbour.secrets,
+        ).do("install", "configure", "start")
+
+    return begun
 
 
 def exporters(

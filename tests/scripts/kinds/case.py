@@ -56,6 +56,18 @@ class Real(Struct, frozen=True, kw_only=True):
     """About how long its run takes, downloads aside: where time is short, the cheap ones are run first."""
 
 
+class Neighbour(Struct, frozen=True, kw_only=True):
+    """A real service of another kind, which services of this one ask."""
+
+    kind: str
+    name: str
+    version: str
+    packages: Callable[[], Mapping[str, Package]]
+    parameters: Mapping[str, str]
+    """Beside its port."""
+    secrets: Mapping[str, str]
+
+
 class Case(Struct, frozen=True, kw_only=True):
     """Good and bad input of one kind, and where its values arrive."""
 
@@ -81,6 +93,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """What `nox -s middleware` runs; without any software: proven elsewhere."""
     prepare: Callable[[Service], None] = lambda _: None
     """What a host has before the puller ever calls this kind."""
+    asks: Neighbour | None = None
+    """For exporters: what `target` names."""
     stays: str = ""
     """Why no document stops or removes it, where that is so: then `stop`, `uninstall` and `purge` are refused, there is
     one per host, `restart` leaves alone what is right already, and by hand the script has commands of its own."""

@@ -7,12 +7,20 @@ from pathlib import Path
 
 from tests.middleware import mariadb_archive, mysqld_exporter_archive
 from tests.scripts.calling import Service, eventually
-from tests.scripts.kinds.beside import asks, exporters
-from tests.scripts.kinds.case import Case, Real
+from tests.scripts.kinds.beside import asks, exporters, real
+from tests.scripts.kinds.case import Case, Neighbour, Real
 from tests.scripts.kinds.http import body_of
 from tests.servers.process import listens
 
 PASSWORD = 'canary-"pässword"-\\-\'-$(id);#`'
+MARIADB = Neighbour(
+    kind="mysql",
+    name="orders",
+    version="10.11.19",
+    packages=lambda: {"server": mariadb_archive("10.11.19")},
+    parameters={"buffer_pool_size": "32mb", "monitor_user": "monitor"},
+    secrets={"monitor_password": PASSWORD},
+)
 _STAND_IN = Path(__file__).resolve().parents[2] / "middleware/mysql_stand_in.py"
 
 
@@ -22,20 +30,6 @@ def _stand_in(folder: Path, port: str) -> None:
     with (folder / "out").open("wb") as out:
         subprocess.Popen([sys.executable, str(_STAND_IN), port, "monitor"], cwd=folder, stdout=out, stderr=out)
     assert eventually(60, lambda: listens(int(port))), (folder / "out").read_text()
-
-
-def _mariadb(folder: Path, port: str) -> None:
-    """A real MariaDB in a prefix of its own, with the account that its script makes for an exporter."""
-    mariadb = Service(
-        kind="mysql",
-        name="orders",
-        folder=folder,
-        version="10.11.19",
-        packages={"server": mariadb_archive("10.11.19")},
-        parameters={"port": port, "buffer_pool_size": "32mb", "monitor_user": "monitor"},
-        secrets={"monitor_password": PASSWORD},
-    )
-    mariadb.do("install", "configure", "start")
 
 
 def _password(service: Service) -> str:
@@ -75,12 +69,13 @@ CASE = Case(
     ),
     arrives={"password": _password},
     prepare=asks(_stand_in),
+    asks=MARIADB,
     real=Real(
         software=exporters(
             "mysqld_exporter",
             *("0.12.1", "0.14.0", "0.17.2"),
             archive=mysqld_exporter_archive,
-            prepare=asks(_mariadb),
+            prepare=asks(real(MARIADB)),
         ),
         probe=_probe,
         restarted={"collectors_on": "info_schema.processlist", "extra": "--exporter.lock_wait_timeout=3"},

@@ -1,29 +1,22 @@
 """The exporter of Redis' metrics, beside a Valkey that it asks."""
 
 import json
-from pathlib import Path
 
 from tests.middleware import redis_exporter_archive, valkey_archive
 from tests.scripts.calling import Service
-from tests.scripts.kinds.beside import asks, exporters
-from tests.scripts.kinds.case import Case, Real
+from tests.scripts.kinds.beside import asks, exporters, real
+from tests.scripts.kinds.case import Case, Neighbour, Real
 from tests.scripts.kinds.http import body_of
 
 PASSWORD = 'canary-"pässword"-\\-$(id)'
-
-
-def _valkey(folder: Path, port: str) -> None:
-    """A real Valkey in a prefix of its own."""
-    valkey = Service(
-        kind="redis",
-        name="cache",
-        folder=folder,
-        version="9.1.2",
-        packages={"server": valkey_archive("9.1.2")},
-        parameters={"port": port, "maxmemory": "32mb"},
-        secrets={"password": PASSWORD},
-    )
-    valkey.do("install", "configure", "start")
+VALKEY = Neighbour(
+    kind="redis",
+    name="cache",
+    version="9.1.2",
+    packages=lambda: {"server": valkey_archive("9.1.2")},
+    parameters={"maxmemory": "32mb"},
+    secrets={"password": PASSWORD},
+)
 
 
 def _password(service: Service) -> str:
@@ -58,9 +51,12 @@ CASE = Case(
         ("colour", "blue"),
     ),
     arrives={"password": _password},
-    prepare=asks(_valkey),
+    prepare=asks(real(VALKEY)),
+    asks=VALKEY,
     real=Real(
-        software=exporters("redis_exporter", "1.45.0", "1.69.0", archive=redis_exporter_archive, prepare=asks(_valkey)),
+        software=exporters(
+            "redis_exporter", "1.45.0", "1.69.0", archive=redis_exporter_archive, prepare=asks(real(VALKEY))
+        ),
         probe=_probe,
         restarted={"extra": "--include-system-metrics\n--count-keys=db0=cart:*"},
         cost_s=10,

@@ -1,11 +1,11 @@
-"""SkyWalking's OAP on H2 and on MariaDB.
+"""SkyWalking's OAP: on H2, on MariaDB, on OpenSearch.
 
 The conformance run drives a stand-in for it, because the real one takes long to start.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
 from typing import Any
 
@@ -19,11 +19,13 @@ from tests.middleware import (
 from tests.middleware.archives import Package
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
+from tests.scripts.kinds.elasticsearch import opensearch
+from tests.scripts.kinds.elasticsearch import parameters as search_parameters
 from tests.scripts.kinds.mysql import SECRETS as DATABASE_SECRETS
 from tests.servers.process import free_port
 
 JAVA = "17.0.9"
-MARIADB = "10.11.19"
+MARIADB, OPENSEARCH = "10.11.19", "3.6.0"
 SECRETS = {"storage_password": "canary-\"'\\-$(id): {x}"}
 
 
@@ -115,11 +117,25 @@ def on_mariadb(service: Service) -> None:
     }
 
 
-def _on(name: str, prepare: Callable[[Service], None]) -> Software:
+def on_opensearch(service: Service) -> None:
+    """A real OpenSearch in a prefix of its own, open to all."""
+    search = Service(
+        kind="elasticsearch",
+        name="search",
+        folder=service.folder / "beside",
+        version=OPENSEARCH,
+        packages=opensearch(OPENSEARCH),
+        parameters=search_parameters(free_port()),
+    )
+    search.do("install", "configure", "start")
+    service.parameters |= {"storage": "elasticsearch", "storage_url": f"127.0.0.1:{search.parameters['port']}"}
+
+
+def _on(name: str, prepare: Callable[[Service], None], packages: Callable[[], Mapping[str, Package]]) -> Software:
     return Software(
         name=f"SkyWalking OAP on {name}",
         version="10.1.0",
-        packages=lambda: packages("10.1.0") | {"driver": mysql_driver()},
+        packages=packages,
         prepare=prepare,
         first=True,
     )
@@ -163,12 +179,13 @@ CASE = Case(
         software=(
             _software("9.6.0"),
             _software("10.1.0"),
-            _on(f"MariaDB {MARIADB}", on_mariadb),
+            _on(f"MariaDB {MARIADB}", on_mariadb, lambda: packages("10.1.0") | {"driver": mysql_driver()}),
+            _on(f"OpenSearch {OPENSEARCH}", on_opensearch, lambda: packages("10.1.0")),
         ),
         probe=_probe,
         write=_write,
         read=_read,
         restarted={"max_heap": "720mb", "records_kept": "5"},
-        cost_s=360,
+        cost_s=480,
     ),
 )
