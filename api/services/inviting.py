@@ -107,7 +107,8 @@ async def invite(
 def _check(host: str, way: Way, base_url: str) -> None:
     problems = way_problems(way, base_url)
     if not is_name(HOST_PATTERN, host) or len(host) > 128:
-        problems = (Problem(pointer="/host", message=f"{host!r} is not a host name"), *problems)
+        rule = "lower-case letters, digits and hyphens, dots between labels, at most 128"
+        problems = (Problem(pointer="/host", message=f"{host!r} is not a host name: {rule}"), *problems)
     if problems:
         raise Invalid("nobody is invited", problems)
 

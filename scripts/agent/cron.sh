@@ -41,10 +41,18 @@ cron_install() {
   fi
 }
 
+cron_keeps() { # our line is there
+  if uses_cron_file; then
+    [[ -e $CRON_FILE ]]
+  else
+    command -v crontab >/dev/null && crontab_now && [[ $REPLY == *"# towline $prefix: begin"* ]]
+  fi
+}
+
 cron_remove() {
   if uses_cron_file; then
     [[ ! -e $CRON_FILE ]] || unlink "$CRON_FILE"
-  elif command -v crontab >/dev/null && crontab_now && [[ $REPLY == *"# towline $prefix: begin"* ]]; then
+  elif cron_keeps; then
     change_crontab :
   fi
 }

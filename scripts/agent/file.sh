@@ -29,7 +29,7 @@ remove_below() {
     unlink "$folder"
     return
   fi
-  [[ -z ${2-} ]] || find "$folder" -mindepth 1 -maxdepth 1 ! -name "$2" -exec rm -rf --one-file-system -- {} +
+  [[ -z ${2-} ]] || find "$folder" -xdev -mindepth 1 ! -path "$folder/$2" -delete
   rm -rf --one-file-system -- "$folder"
 }
 

@@ -13,6 +13,7 @@ hand_self_healing() {
   known_mode
   turn_log 2>/dev/null || :
   mend_links || return 0
+  units_again || :
   ask_alive
   judge_trial || :
   decide_refusals || :
@@ -206,6 +207,7 @@ hand_start() {
   need_finished_install
   [[ ! -e $agent/stopped ]] || unlink "$agent/stopped"
   mend_links || exit "$NOT_INSTALLED"
+  keep_again
   puller_runs || puller_start || fail "$FAILED" "the agent does not start: $(last_words_of_agent)"
   end_command
 }
@@ -223,6 +225,7 @@ hand_restart() {
   need_finished_install
   [[ ! -e $agent/stopped ]] || unlink "$agent/stopped"
   mend_links || exit "$NOT_INSTALLED"
+  keep_again
   puller_restart || fail "$FAILED" "the agent does not start: $(last_words_of_agent)"
   end_command
 }

@@ -31,11 +31,7 @@ nothing_is_here() {
     for name in "$PULLER_UNIT" "$HEALING_UNIT" "$HEALING_TIMER"; do ! is_our_unit "$folder/$name" || { mode=$before && return 1; }; done
   done
   mode=$before
-  if uses_cron_file; then
-    [[ ! -e $CRON_FILE ]]
-  elif command -v crontab >/dev/null && crontab_now; then
-    [[ $REPLY != *"# towline $prefix: begin"* ]]
-  fi
+  ! cron_keeps
 }
 
 # stop_for_good: nobody starts the agent any more; a step that it had begun is waited for, not torn.

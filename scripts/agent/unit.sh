@@ -138,6 +138,49 @@ keep_install() {
   REPLY=$CHANGED
 }
 
+# keep_again: what keeps the agent and was removed by somebody is there again; false where it cannot be written.
+keep_again() {
+  case $mode in
+    systemd | user) units_again ;;
+    cron) cron_keeps || { cron_install && healed 'the cron line was gone: it is there again'; } ;;
+  esac
+}
+
+# units_again: those that are gone, unless others have taken the names. Nothing is written where all are there.
+units_again() {
+  local unit folder
+  local -a gone=()
+  [[ $mode == systemd || $mode == user ]] || return 0
+  agent_unit_folder && folder=$REPLY
+  for unit in "$PULLER_UNIT" "$HEALING_UNIT" "$HEALING_TIMER"; do
+    if [[ ! -e $folder/$unit && ! -L $folder/$unit ]]; then gone+=("$unit"); else is_our_unit "$folder/$unit" || return 0; fi
+  done
+  ((${#gone[@]})) || return 0
+  if write_units "$folder" "${gone[@]}" && agent_manager daemon-reload && agent_manager enable --quiet "$PULLER_UNIT" "$HEALING_TIMER" && agent_manager start "$HEALING_TIMER"; then
+    healed "${gone[*]} was gone: there again"
+  else
+    healed "${gone[*]} is gone and cannot be put back below $folder: agentctl.sh install does it when what is wrong there is mended"
+    return 1
+  fi
+}
+
+write_units() { # write_units FOLDER UNIT...: each whole or not at all, also on a full disk
+  local unit
+  local -a lines
+  for unit in "${@:2}"; do
+    mapfile -t lines < <(text_of_unit "$unit")
+    write_facts "$1/$unit" "${lines[@]}" && chmod 0644 "$1/$unit" || return 1
+  done
+}
+
+text_of_unit() { # text_of_unit UNIT
+  case $1 in
+    "$PULLER_UNIT") puller_unit_text ;;
+    "$HEALING_UNIT") healing_unit_text ;;
+    "$HEALING_TIMER") healing_timer_text ;;
+  esac
+}
+
 # put_units FOLDER: daemon-reload only when one changed. Since when the agent's own unit is as it is, a file remembers, by
 # the uptime: an agent that is older than its unit needs a restart.
 put_units() {

@@ -94,6 +94,40 @@ def test_removed_units_are_forgotten(prefix: Prefix) -> None:
     assert [] == told(prefix)
 
 
+def test_a_unit_that_somebody_removed_is_there_again(prefix: Prefix) -> None:
+    """By self_healing, which says so once; and the one that is there is not written."""
+    systemd(prefix, "keep_install")
+    units = prefix.folder / "units"
+    text = (units / "towline-puller.service").read_text()
+    kept = (units / "towline-self-healing.timer").stat().st_ino
+    (units / "towline-puller.service").unlink()
+    told(prefix)
+    assert "self_healing: towline-puller.service was gone: there again\n" == systemd(prefix, "units_again")
+    enabled = "enable --quiet towline-puller.service towline-self-healing.timer"
+    assert ["daemon-reload", enabled, "start towline-self-healing.timer"] == told(prefix)
+    assert (text, 0o644) == (
+        (units / "towline-puller.service").read_text(),
+        (units / "towline-puller.service").stat().st_mode & 0o777,
+    )
+    assert ("", [], kept) == (
+        systemd(prefix, "units_again"),
+        told(prefix),
+        (units / "towline-self-healing.timer").stat().st_ino,
+    )
+
+
+@pytest.mark.parametrize("theirs", ["mask", "another"])
+def test_units_that_others_have_taken_are_not_put_back(prefix: Prefix, theirs: str) -> None:
+    """One that is masked, or of another prefix: what is missing beside it stays missing."""
+    puller = prefix.folder / "units" / "towline-puller.service"
+    if theirs == "mask":
+        puller.symlink_to("/dev/null")
+    else:
+        puller.write_text('ExecStart="/opt/other/agent/current/bin/towline-puller" run\n')
+    assert "" == systemd(prefix, "units_again")
+    assert [puller.name] == [path.name for path in puller.parent.iterdir()]
+
+
 def test_links_to_a_unit_that_somebody_removed_go_too(prefix: Prefix) -> None:
     """`disable` does not find them any more; those to a unit that is there, and of others, stay."""
     wants = prefix.folder / "units" / "multi-user.target.wants"

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.middleware.maven import NoMaven
 from tests.scripts.calling import Service, eventually
@@ -212,7 +213,8 @@ def test_a_launcher_that_dies_takes_its_child_along(folder: Path) -> None:
 def test_three_real_nodes_lose_a_member_and_are_whole_again(folder: Path) -> None:
     """What the others say meanwhile, and that no document is lost."""
     try:
-        nodes = three("7.17.29", folder)
+        (software,) = [one for one in CASE.real.software if one.version == "7.17.29"]
+        nodes = three(replace(software, parameters={"security": "false"}), folder)
     except NoMaven as error:
         pytest.skip(str(error))
     for node in nodes:

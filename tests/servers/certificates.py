@@ -33,7 +33,8 @@ class PrivateCa:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(authority=False), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]  # nodes of a cluster are both
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(authority, critical=False)
         certificate, private = self._folder / f"{names[0]}.pem", self._folder / f"{names[0]}.key"

@@ -101,6 +101,24 @@ def test_a_hanging_agent_is_restarted_by_the_watchdog(kept: Host) -> None:
     until("it serves again", kept.serves)
 
 
+def test_the_watchdog_ends_what_hangs(kept: Host, measured: Callable[[str], None]) -> None:
+    """An agent that stands still is ended by systemd and started anew. Here after 20 s instead of its two minutes."""
+    before = kept.services()
+    folder = f"/etc/systemd/system/{UNIT}.d"
+    kept.machine.run("mkdir", "-p", folder)
+    kept.machine.write(f"{folder}/soon.conf", "[Service]\nWatchdogSec=20\n")
+    kept.machine.sh("systemctl daemon-reload && systemctl restart towline-puller")
+    until("it serves", kept.serves)
+    hanging = _pid(kept)
+    kept.machine.run("kill", "-STOP", str(hanging))
+    took = until("it is back", lambda: _is_back(kept, hanging), seen=kept.alive)
+    measured(f"hung under systemd with a watchdog of 20 s, back after {took:.1f} s")
+    assert "watchdog" in kept.machine.run("journalctl", "--no-pager", "-u", UNIT).out.lower()
+    kept.machine.sh(f"rm -r {folder} && systemctl daemon-reload && systemctl restart towline-puller")
+    kept.until_converged()
+    assert before == kept.services()
+
+
 @pytest.mark.core
 def test_killed_in_the_middle_of_a_step_it_goes_on(kept: Host) -> None:
     """Killed while a service is installed, the agent comes back and finishes it; the others keep their processes."""

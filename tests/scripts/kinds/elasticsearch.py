@@ -21,12 +21,14 @@ from tests.scripts.calling import Service
 from tests.scripts.kinds.case import Case, Real, Software
 from tests.scripts.kinds.together import Together
 from tests.scripts.kinds.yaml_text import yaml_lines
+from tests.servers.certificates import PrivateCa
 from tests.servers.process import free_port
 
 JAVA = "21.0.8"
 OLD_JAVA = "11.0.13"
 PASSWORD = 'canary-of-elasticsearch-"%41$(id)\\'
 DOCUMENTS = tuple(f"document {number}" for number in range(5))
+CLUSTERS = {"8.19.4": "Elasticsearch 8.19.4", "3.6.0": "OpenSearch 3.6.0"}
 SETTINGS = "http.max_content_length: 50mb\naction.destructive_requires_name: true"
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -142,27 +144,40 @@ def _opensearch(version: str, *, refuses: str, first: bool = False) -> Software:
     )
 
 
-def three(version: str, folder: Path) -> list[Service]:
-    """Nodes that may be masters, as their documents tell them."""
+def three(software: Software, folder: Path) -> list[Service]:
+    """Nodes that may be masters, as their documents tell them; with certificates where users must log in."""
     ports = [free_port() for _ in range(3)]
+    shared = {
+        **software.parameters,
+        "max_heap": "384mb",
+        "cluster_name": "orders",
+        "seeds": ", ".join(f"127.0.0.1:{one}" for one in ports),
+        "initial_masters": "node-1, node-2, node-3",
+    }
+    secrets = dict(software.secrets or {})
+    if shared["security"] == "true":
+        certificates, keys = _certificates(folder / "authority")
+        shared, secrets = shared | certificates, secrets | keys
     return [
         Service(
             kind="elasticsearch",
             name=f"node-{number}",
             folder=folder,
-            version=version,
-            packages=elasticsearch(version),
-            parameters={
-                **parameters(free_port()),
-                "max_heap": "384mb",
-                "transport_port": str(port),
-                "cluster_name": "orders",
-                "seeds": ", ".join(f"127.0.0.1:{one}" for one in ports),
-                "initial_masters": "node-1, node-2, node-3",
-            },
+            version=software.version,
+            packages=software.packages(),
+            parameters={**parameters(free_port()), **shared, "transport_port": str(port)},
+            secrets=secrets,
         )
         for number, port in enumerate(ports, start=1)
     ]
+
+
+def _certificates(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Parameters and secrets for TLS among nodes of this machine."""
+    authority = PrivateCa(folder)
+    certificate, key = authority.issue("127.0.0.1")
+    parameters = {"transport_certificate": certificate.read_text(), "transport_ca": authority.pem.read_text()}
+    return parameters, {"transport_key": key.read_text()}
 
 
 def _tell(service: Service, text: str) -> None:
@@ -178,13 +193,14 @@ def _told(service: Service) -> list[str]:
 
 def cluster(software: Software, folder: Path) -> str:
     """Documents given to one are found by all; one is killed, and missed by the others."""
-    if software.version != CASE.version:
-        return f"run with Elasticsearch {CASE.version}"
-    together = Together(members=three(software.version, folder), write=_tell, read=_told)
+    if software.version not in CLUSTERS:
+        return f"run with {' and '.join(CLUSTERS.values())}"
+    together = Together(members=three(software, folder), write=_tell, read=_told)
     missed = "2 of 3 nodes are in the cluster"
     together.form().tell(0, "first").lose(2, missed, everybody=True).tell(1, "second").comes_back(2, "second")
+    how = "three with TLS among them and a login" if software.parameters["security"] == "true" else "three"
     return (
-        f"three: what one is told, all find; one killed with -9, the others say: {missed}; it comes back, all is there"
+        f"{how}: what one is told, all find; one killed with -9, the others say: {missed}; it comes back, all is there"
     )
 
 
