@@ -217,7 +217,7 @@ def withdraw(paths: "Paths", only_plan: bool, purge_data: bool, allow_removals: 
     sys.exit(code)
 
 
-@main.command()
+@main.command(context_settings={"allow_extra_args": True})
 @click.option(
     "--token-file",
     type=click.File("rb"),
@@ -229,6 +229,11 @@ def withdraw(paths: "Paths", only_plan: bool, purge_data: bool, allow_removals: 
 @click.pass_obj
 def enroll(paths: "Paths", /, **options: Any) -> None:
     """Makes this host known to the backend, with a join token: `towline host invite NAME` prints one."""
+    if click.get_current_context().args:  # not told again: it may be the token
+        raise click.UsageError(
+            "takes no argument: the token is read from standard input, or from --token-file. If one was just given as "
+            "an argument, others may have seen it: make a new one with `towline host invite`"
+        )
     from puller.commands import enrol_host  # noqa: PLC0415
 
     click.echo(_guarded(lambda: enrol_host(paths, **options)))

@@ -155,6 +155,7 @@ hand_uninstallall() {
   need_agent
   host=$(sed -n 's/^host = "\(.*\)"$/\1/p' "$prefix/etc/puller.toml") || host=''
   [[ -n $host ]] || fail "$NOT_INSTALLED" "$prefix/etc/puller.toml names no host: is this host enrolled?"
+  somebody_answers || fail "$FAILED" 'nothing was removed, and the agent was left alone'
   [[ -z ${OPTIONS['purge-data']-} ]] || words+=(--purge-data)
   [[ -z ${OPTIONS['allow-removals']-} ]] || words+=(--allow-removals "${OPTIONS['allow-removals']}")
   [[ ! -e $agent/stopped ]] || was_stopped=1
@@ -175,10 +176,12 @@ give_up() { # the agent runs again if it ran before
   fail "$FAILED" "$1"
 }
 
+somebody_answers() { [[ -n ${OPTIONS[yes]-} || -t 0 ]] || { note 'nobody is there to ask: say --yes' && return 1; }; }
+
 confirm() { # confirm QUESTION ANSWER: by --yes, or a person at the terminal
   local answer=''
+  somebody_answers || return 1
   [[ -z ${OPTIONS[yes]-} ]] || return 0
-  [[ -t 0 ]] || { note 'nobody is there to ask: say --yes' && return 1; }
   read -rp "$1: " answer || :
   [[ $answer == "$2" ]]
 }

@@ -249,6 +249,19 @@ def test_uninstallall_removes_services_and_then_the_agent(prefix: Prefix) -> Non
     assert not prefix.path.exists()
 
 
+def test_uninstallall_with_nobody_to_ask_leaves_the_agent_alone(prefix: Prefix) -> None:
+    """It is not stopped either: the same one runs on."""
+    live_in(prefix)
+    prefix.heal()
+    before = prefix.runs()
+    said = prefix.hand("uninstallall")
+    assert (1, "") == (said.returncode, said.stdout)
+    assert "nobody is there to ask: say --yes" in said.stderr
+    assert before is not None
+    assert before == prefix.runs()
+    assert not (prefix.agent / "stopped").exists()
+
+
 @pytest.mark.parametrize(("answer", "gone"), [("web-1", True), ("yes", False), ("", False)])
 def test_uninstallall_asks_for_the_hosts_name(prefix: Prefix, answer: str, gone: bool) -> None:
     """Another answer: nothing is removed, and the agent runs again."""

@@ -66,7 +66,7 @@ def _run(kind: str, until: float | None, versions: int) -> Lived | None:
     all_of_it = case.real.software
     with ThreadPoolExecutor(versions) as pool:
         before = (None, *all_of_it[:-1])
-        older = [None if software.first else one for one, software in zip(before, all_of_it, strict=True)]
+        older = [None if one.first else one.after or left for left, one in zip(before, all_of_it, strict=True)]
         return list(pool.map(lambda software, older: _life(kind, case, software, older), all_of_it, older))
 
 

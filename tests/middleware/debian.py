@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tests.middleware.archives import Package, Unavailable, cache_folder, made_archive, package_of
-from tests.middleware.relocating import relocated
+from tests.middleware.relocating import relocated, with_own_loader
 from tests.servers.debian_suite import SuiteTree, suite_tree
 
 _SUITES = {
@@ -23,11 +23,15 @@ _SUITES = {
     "mysqld_exporter-0.17.2": "trixie",
     "prometheus-2.42.0": "bookworm",
     "prometheus-2.53.3": "trixie",
+    "prometheus-3.5.3": "forky",
     "nginx-1.18.0": "bullseye",
     "nginx-1.22.1": "bookworm",
     "redis-6.0.16": "bullseye",
     "redis-7.0.15": "bookworm",
+    "redis-8.0.2": "trixie",
 }
+_NEWER = frozenset({"trixie"})
+"""Than the oldest machine that tests run on: what needs its libraries needs its libc, too."""
 
 
 def node_exporter_archive(version: str = "1.9.0", cache: Path | None = None) -> Package:
@@ -48,7 +52,7 @@ def mysqld_exporter_archive(version: str = "0.17.2", cache: Path | None = None) 
 
 
 def prometheus_archive(version: str = "2.53.3", cache: Path | None = None) -> Package:
-    """Prometheus with promtool: 2.42.0 or 2.53.3."""
+    """Prometheus with promtool: 2.42.0, 2.53.3 or 3.5.3 (its suite still moves: then another version is asked for)."""
     return _archive("prometheus", version, cache, {"prometheus": "usr/bin/prometheus", "promtool": "usr/bin/promtool"})
 
 
@@ -71,7 +75,7 @@ def _archive(
 
 
 def debian_redis_archive(version: str, cache: Path | None = None) -> Package:
-    """Redis with its client: 6.0.16 or 7.0.15."""
+    """Redis with its client: 6.0.16, 7.0.15 or 8.0.2."""
     programs = {"bin/redis-server": "usr/bin/redis-server", "bin/redis-cli": "usr/bin/redis-cli"}
     return _relocated("redis", version, cache, "redis-server", programs)
 
@@ -86,7 +90,8 @@ def _relocated(name: str, version: str, cache: Path | None, package: str, progra
     kept = (cache or cache_folder()) / f"{name}-{version}.tar.gz"
     if kept.exists():
         return package_of(name, version, kept)
-    return made_archive(name, version, relocated(_tree(suite, package), programs, cache), cache)
+    move = with_own_loader if suite in _NEWER else relocated
+    return made_archive(name, version, move(_tree(suite, package), programs, cache), cache)
 
 
 def _suite_of(name: str, version: str) -> str:

@@ -170,14 +170,14 @@ class Life:
         if not self._older.refuses:
             self._service.do("start")
             self._is(self._older)
-            return self._alive()
+            return self._of_another(self._alive())
         said = self._service.call("start")
         expect(said.code != 0, "the older one takes the data, though it was said to refuse it")
         expect(self._older.refuses in said.reason, f"another reason than expected: {said.reason}")
         self._become(self._software)
         self._service.do("start")
         self._alive()
-        return f"refused by {self._older.refused_by}: {self._older.refuses}"
+        return self._of_another(f"refused by {self._older.refused_by}: {self._older.refuses}")
 
     def upgrade(self) -> str:
         """Up again, with the data still there."""
@@ -188,7 +188,7 @@ class Life:
         self._become(self._software)
         self._service.do("start")
         self._is(self._software)
-        return self._alive()
+        return self._of_another(self._alive())
 
     def stop(self) -> str:
         """Orderly, and a second time nothing happens."""
@@ -219,6 +219,11 @@ class Life:
         folder = self._service.folder / "cluster"
         folder.mkdir()
         return self._real.cluster(self._software, folder)
+
+    def _of_another(self, words: str) -> str:
+        """Names the older one where it is not the one on the left."""
+        after = self._software.after
+        return f"{after.name} {after.version}: {words}" if after else words
 
     def _become(self, software: Software) -> None:
         self._service.do("stop")

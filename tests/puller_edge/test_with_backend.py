@@ -172,6 +172,15 @@ def test_join_token_is_used_once(backend: Running, tmp_path: Path) -> None:
     assert ("refuses the join token (403)" in str(error), ["lock"]) == (True, left)
 
 
+def test_join_token_as_an_argument_is_refused_and_not_repeated(backend: Running, tmp_path: Path) -> None:
+    """It stands in the process list already; our own words put it nowhere else, and nothing is enrolled."""
+    token = invited(backend)
+    said = _enroll(token, tmp_path / "prefix", token.encode())
+    assert (2, False) == (said.returncode, (tmp_path / "prefix").exists())
+    assert "read from standard input" in said.stderr
+    assert token.encode() not in said.stderr + said.stdout
+
+
 def test_host_that_was_replaced_is_told_so(backend: Running, tmp_path: Path) -> None:
     """After another machine enrolled under the name, the old keys are refused, and the text says what to do."""
     first = Paths(tmp_path / "first")

@@ -31,6 +31,8 @@ class Software(Struct, frozen=True, kw_only=True):
     """What it needs beside it, in a prefix of its own."""
     first: bool = False
     """The one before it is another program: nothing comes up from there."""
+    after: "Software | None" = None
+    """What it comes up from, where that is not the one before it."""
 
 
 class Real(Struct, frozen=True, kw_only=True):

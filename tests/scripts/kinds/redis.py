@@ -54,10 +54,19 @@ def _write(service: Service) -> None:
     assert _as_user(service, "SAVE") == "+OK"
 
 
-def _software(name: str, version: str, refuses: str = "") -> Software:
-    debian = {"6.0.16": debian_redis_archive, "7.0.15": debian_redis_archive}
-    archive = valkey_archive if name == "Valkey" else debian.get(version, redis_archive)
-    return Software(name=name, version=version, packages=lambda: {"server": archive(version)}, refuses=refuses)
+_OF_DEBIAN = frozenset({"6.0.16", "7.0.15", "8.0.2"})
+
+
+def _software(name: str, version: str, refuses: str = "", after: Software | None = None) -> Software:
+    of_redis = debian_redis_archive if version in _OF_DEBIAN else redis_archive
+    archive = valkey_archive if name == "Valkey" else of_redis
+    return Software(
+        name=name, version=version, packages=lambda: {"server": archive(version)}, refuses=refuses, after=after
+    )
+
+
+_LAST_FREE = _software("Redis", "7.0.15", refuses="Wrong signature trying to load DB from file")
+"""Where Valkey branched off: it takes this one's data, and not those of Redis 8."""
 
 
 def _three(software: Software, folder: Path) -> list[Service]:
@@ -132,8 +141,9 @@ CASE = Case(
             _software("Redis", "5.0.6"),
             _software("Redis", "6.0.16"),
             _software("Redis", "6.2.14", refuses="Can't handle RDB format version 10"),
-            _software("Redis", "7.0.15", refuses="Wrong signature trying to load DB from file"),
-            _software("Valkey", "9.0.0"),
+            _software("Redis", "7.0.15", refuses="Can't handle RDB format version 12"),
+            _software("Redis", "8.0.2"),
+            _software("Valkey", "9.0.0", after=_LAST_FREE),
             _software("Valkey", "9.1.2"),
         ),
         probe=lambda service: f"PING: {_as_user(service, 'PING').removeprefix('+')}",
@@ -142,6 +152,6 @@ CASE = Case(
         restarted={"databases": "4"},
         reloaded={"maxmemory": "64mb", "maxmemory_policy": "allkeys-lru"},
         cluster=cluster,
-        cost_s=120,
+        cost_s=140,
     ),
 )
