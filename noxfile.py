@@ -76,11 +76,16 @@ def vm(session: nox.Session) -> None:
 
 @nox.session
 def conformance(session: nox.Session) -> None:
-    """Every kind in depth: each verb killed at 20 random moments, 400 hostile values. `-- redis` runs one."""
+    """Every kind in depth: each verb killed at 20 random moments, 400 hostile values. `-- redis` runs one.
+
+    `-- --real zookeeper` kills the calls of a kind's real software, where the tests of every day take a stand-in.
+    """
+    kinds = [word for word in session.posargs if word != "--real"]
+    real = len(kinds) < len(session.posargs)
     need_from_debian(session)
     install_wheel(session, "api", "puller", groups=["tests"])
-    only = " or ".join(f"{kind}]" for kind in session.posargs)
-    chosen = "(killed_call or hostile_values)" + (f" and ({only})" if only else "")
+    only = " or ".join(f"{kind}]" for kind in kinds)
+    chosen = ("killed_call" if real else "(killed_call or hostile_values)") + (f" and ({only})" if only else "")
     session.run(
         *["python", "-P", "-m", "pytest", str(ROOT / "tests/scripts/test_conformance.py"), "-k", chosen, "-v"],
         *["--timeout", "0"],  # how long it takes depends on the machine; each call has a time limit of its own
@@ -88,6 +93,7 @@ def conformance(session: nox.Session) -> None:
             "PYTHONPATH": str(tests_alone(session)),
             "TOWLINE_TEST_KILLS": "20",
             "TOWLINE_TEST_HOSTILE": "400",
+            "TOWLINE_TEST_REAL": "1" if real else "",
         },
     )
 

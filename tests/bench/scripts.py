@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.measurement import Aim, Measurement
-from tests.scripts.calling import KINDS, Service, end_processes
-from tests.scripts.kinds.case import case_of, has_software
-from tests.servers.process import free_port
+from tests.scripts.calling import KINDS, end_processes
+from tests.scripts.kinds.case import has_software, real_service
 
 LOOKS = 40
 AIM_MS = 30
@@ -31,20 +30,9 @@ def measure() -> Iterator[Measurement]:
 
 def _look_ms(kind: str) -> tuple[float, float]:
     """A look, and right after it the reference, so that a busy minute of the machine meets both."""
-    case = case_of(kind)
-    real = next((one for one in case.real.software if one.version == case.version), case.real.software[-1])
     with tempfile.TemporaryDirectory(prefix="towline-bench-") as name:
         try:
-            service = Service(
-                kind=kind,
-                name="one",
-                folder=Path(name),
-                version=real.version,
-                packages=real.packages(),
-                parameters={**case.parameters(free_port()), **real.parameters},
-                secrets=case.secrets if real.secrets is None else real.secrets,
-            )
-            real.prepare(service)
+            service = real_service(kind, Path(name))
             service.do("install", "configure", "start", "check_status")
             look_ms = _cpu_ms(lambda: service.do("check_status"))
             return look_ms, _cpu_ms(lambda: subprocess.run(["bash", "-c", ":"], check=True))

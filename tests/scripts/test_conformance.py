@@ -17,8 +17,8 @@ from api.publish.archive_layout import layout_of
 from desired_state.contract import KindMeta, Parameter
 from puller.kinds.hostile import hostile_values
 from puller.kinds.traces import running_below, tree
-from tests.scripts.calling import KINDS, SCRIPTS, Service
-from tests.scripts.kinds.case import case_of
+from tests.scripts.calling import KINDS, SCRIPTS, Service, eventually
+from tests.scripts.kinds.case import case_of, has_software, real_service
 from tests.servers.process import free_port
 
 HOSTS_OWN = {"metrics"}
@@ -27,6 +27,8 @@ KILLS = int(os.environ.get("TOWLINE_TEST_KILLS", "3"))
 """At how many random moments each verb is killed; `nox -s conformance` has 20."""
 HOSTILE = int(os.environ.get("TOWLINE_TEST_HOSTILE", "0"))
 """So many hostile values at least; `nox -s conformance` has 400."""
+REAL = bool(os.environ.get("TOWLINE_TEST_REAL"))
+"""On the real software where the tests of every day take a stand-in; `nox -s conformance -- --real` does."""
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -38,6 +40,10 @@ def meta_of(kind: str) -> KindMeta:
 
 
 def made(kind: str, folder: Path, name: str = "one", **changes: str) -> Service:
+    if REAL and has_software(kind):
+        service = real_service(kind, folder, name)
+        service.parameters |= changes
+        return service
     case = case_of(kind)
     service = Service(
         kind=kind,
@@ -283,7 +289,9 @@ def test_a_killed_call_is_repeated_and_reaches_its_state(kind: str, folder: Path
             moment = chance.uniform(0, took)
             # A repeated call may have less to do than a first one: the longest that was seen is about a whole one.
             took = max(took, _kill_and_repeat(service, verb, moment))
-            assert state == service.state_now(), f"{verb}, seed {seed}, turn {turn}, killed after {moment:.3f} s"
+            # What really has to form or to load answers first, and is well a little later.
+            reached = eventually(60 if REAL else 0, lambda state=state: state == service.state_now())
+            assert reached, f"{verb}, seed {seed}, turn {turn}, killed after {moment:.3f} s: {service.status()}"
     assert [] == list((service.prefix / "services").iterdir())
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tests.middleware import Package
 from tests.scripts.calling import Service
+from tests.servers.process import free_port
 
 
 class Software(Struct, frozen=True, kw_only=True):
@@ -110,6 +111,23 @@ def has_case(kind: str) -> bool:
 def has_software(kind: str) -> bool:
     """Whether `nox -s middleware` has something to run for it."""
     return has_case(kind) and bool(case_of(kind).real.software)
+
+
+def real_service(kind: str, folder: Path, name: str = "one") -> Service:
+    """A service of the real software: in the version of the case where it can be had in that, else in the newest."""
+    case = case_of(kind)
+    software = next((one for one in case.real.software if one.version == case.version), case.real.software[-1])
+    service = Service(
+        kind=kind,
+        name=name,
+        folder=folder,
+        version=software.version,
+        packages=software.packages(),
+        parameters={**case.parameters(free_port()), **software.parameters},
+        secrets=case.secrets if software.secrets is None else software.secrets,
+    )
+    software.prepare(service)
+    return service
 
 
 def case_of(kind: str) -> Case:
