@@ -15,9 +15,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from tests.middleware.archives import Unavailable
-from tests.scripts.calling import Said, Service, end_processes, eventually
-from tests.scripts.kinds.case import Case, Software
-from tests.servers.process import free_port
+from tests.scripts.calling import Said, end_processes, eventually
+from tests.scripts.kinds.case import Case, Software, service_of
 
 STAGES = {
     "install": "installed from its archive",
@@ -84,16 +83,7 @@ class Life:
     def __init__(self, kind: str, case: Case, software: Software, older: Software | None, folder: Path) -> None:
         self._real, self._software, self._older = case.real, software, older
         self._process = case.process
-        self._service = Service(
-            kind=kind,
-            name="real",
-            folder=folder,
-            version=software.version,
-            packages=software.packages(),
-            parameters={**case.parameters(free_port()), **software.parameters},
-            secrets=case.secrets if software.secrets is None else software.secrets,
-        )
-        software.prepare(self._service)
+        self._service = service_of(kind, software, folder, "real")
 
     def install(self) -> str:
         """The program is there and is the version that the document says; a second time nothing happens."""

@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import msgspec
 
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import case_of
-from tests.scripts.kinds.http import body_of
+from tests.scripts.kinds.http import body_of, serving
 from tests.scripts.kinds.prometheus import query
 from tests.servers.process import free_port
 
@@ -68,23 +65,10 @@ class Answering(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-@contextmanager
-def backend(token: str, target: str) -> Iterator[Backend]:
-    server = Backend(token, target)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_targets_are_told_by_the_backend(folder: Path) -> None:
     """Asked with the token of the secret file, and scraped with the labels that the backend gave."""
     service = prometheus(folder, token="tow-api-token", self_scrape="false", sd_interval="5s")
-    with backend("tow-api-token", f"127.0.0.1:{service.parameters['port']}") as told:
+    with serving(Backend("tow-api-token", f"127.0.0.1:{service.parameters['port']}")) as told:
         service.parameters["sd_url"] = f"http://127.0.0.1:{told.server_port}/v1/prometheus/targets"
         service.do("install", "configure", "start")
         assert eventually(30, lambda: query(service, 'up{job="towline"} == 1') != [])

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.middleware import valkey_archive
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.redis import ask
+from tests.scripts.kinds.redis_sentinel import CASE, three_of_each
 from tests.servers.process import free_port
 
 WAIT_S = 120
@@ -25,37 +26,17 @@ def made(kind: str, folder: Path, name: str, port: int, **parameters: str) -> Se
     )
 
 
-def others(ports: list[int], port: int) -> str:
-    return ",".join(f"127.0.0.1:{one}" for one in ports if one != port)
-
-
-def three_of_each(folder: Path) -> tuple[list[Service], list[Service]]:
-    """A primary with two replicas, and three Sentinels; as their documents tell them."""
-    data, watching = [free_port() for _ in range(3)], [free_port() for _ in range(3)]
-    first = f"127.0.0.1:{data[0]}"
-    servers = [
-        made("redis", folder, f"data-{port}", port, failover="sentinel", peers=others(data, port), replica_of=of)
-        for port, of in zip(data, ("", first, first), strict=True)
-    ]
-    short = {"down_after": "2s", "failover_timeout": "10s"}
-    sentinels = [
-        made("redis_sentinel", folder, f"watch-{port}", port, primary=first, peers=others(watching, port), **short)
-        for port in watching
-    ]
-    return servers, sentinels
-
-
 def all_run(services: list[Service]) -> bool:
     return all(service.state_now() == "running" for service in services)
 
 
 def role(server: Service) -> str:
-    return ask(server, ("AUTH", PASSWORD), ("ROLE",))[1].partition(" ")[0]
+    return ask(server, ("AUTH", server.secrets["password"]), ("ROLE",))[1].partition(" ")[0]
 
 
 def test_a_lost_primary_is_replaced_and_comes_back_as_a_replica(folder: Path) -> None:
     """No verb of towline's takes part in it or takes it back, and nobody is told to have drifted."""
-    servers, sentinels = three_of_each(folder)
+    servers, sentinels = three_of_each(CASE.real.software[-1], folder)
     for service in (*servers, *sentinels):
         service.do("install", "configure", "start")
     assert eventually(WAIT_S, lambda: all_run([*servers, *sentinels])), [s.status().reason for s in sentinels]

@@ -117,6 +117,12 @@ def real_service(kind: str, folder: Path, name: str = "one") -> Service:
     """A service of the real software: in the version of the case where it can be had in that, else in the newest."""
     case = case_of(kind)
     software = next((one for one in case.real.software if one.version == case.version), case.real.software[-1])
+    return service_of(kind, software, folder, name)
+
+
+def service_of(kind: str, software: Software, folder: Path, name: str) -> Service:
+    """A service of this software, with the parameters of the case and what the software needs beside it."""
+    case = case_of(kind)
     service = Service(
         kind=kind,
         name=name,

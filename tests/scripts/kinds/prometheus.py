@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
@@ -14,7 +12,7 @@ from urllib.parse import urlencode
 from tests.middleware import prometheus_archive
 from tests.scripts.calling import Service, eventually
 from tests.scripts.kinds.case import Case, Real, Software
-from tests.scripts.kinds.http import body_of
+from tests.scripts.kinds.http import body_of, serving
 from tests.scripts.kinds.together import start_together
 from tests.servers.process import free_port
 
@@ -86,18 +84,6 @@ class _Alerts(BaseHTTPRequestHandler):
         """Nothing on the terminal."""
 
 
-@contextmanager
-def _alertmanager() -> Iterator[_Alertmanager]:
-    with _Alertmanager() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 _ALWAYS = """\
 groups:
 - name: pair
@@ -143,7 +129,7 @@ def _ups(service: Service, at: float | None = None) -> list[str]:
 
 def cluster(software: Software, folder: Path) -> str:
     """Both see the same and alert in the same words; one of them killed, the other one misses nothing."""
-    with _alertmanager() as alertmanager:
+    with serving(_Alertmanager()) as alertmanager:
         pair = _pair(software, folder, f"127.0.0.1:{alertmanager.server_address[1]}")
         first, second = pair
         for one in pair:

@@ -29,7 +29,7 @@ def _software(name: str, version: str) -> Software:
     return Software(name=name, version=version, packages=lambda: {"server": archive(version)})
 
 
-def _three_of_each(software: Software, folder: Path) -> tuple[list[Service], list[Service]]:
+def three_of_each(software: Software, folder: Path) -> tuple[list[Service], list[Service]]:
     """A primary with two replicas, and three Sentinels; as their documents tell them."""
     data, watching = ([f"127.0.0.1:{free_port()}" for _ in range(3)] for _ in range(2))
     primary = data[0]
@@ -68,7 +68,7 @@ def _as_user(server: Service, *command: str) -> str:
 
 def cluster(software: Software, folder: Path) -> str:
     """The primary is killed, and the Sentinels put another one in its place; then one of them is killed, and missed."""
-    servers, sentinels = _three_of_each(software, folder)
+    servers, sentinels = three_of_each(software, folder)
     for service in servers:
         service.do("install", "configure", "start")
     watching = Together(
