@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -122,8 +122,23 @@ class Runner(Protocol):
         """A verb that only looks."""
 
 
+class Known(Struct, frozen=True, kw_only=True):
+    """What was just read in process, so that a look by a script need not read it again. Empty: not known."""
+
+    config: Digest | Literal[""] = ""
+    """The digest over the files that the last look named."""
+    command: str = ""
+    """`PID:START_TIME:` and the sha256 of that process's command line."""
+
+
+NOTHING_KNOWN = Known()
+
+
 class Glance(Protocol):
     """What can be seen without asking a script."""
 
     async def different(self, observations: Collection[Observation]) -> frozenset[ServiceName]:
         """Those services that do not look like their last observation any more."""
+
+    def known(self, seen: Observation) -> Known:
+        """The files and the process of an observation, read now."""

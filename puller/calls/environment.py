@@ -7,6 +7,7 @@ from desired_state.contract import KindMeta
 from desired_state.document import Package, Service
 from desired_state.names import ParameterName, Role
 from desired_state.parameters import monitoring_values, with_defaults
+from puller.ports import Known
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -42,6 +43,12 @@ def environment(
     for role, package in service.packages.items():
         given |= _package(role, package, packages[role])
     return given
+
+
+def told(known: Known) -> dict[str, str]:
+    """What a look is told beside it."""
+    given = {"TOWLINE_CONFIG": known.config, "TOWLINE_COMMAND": known.command}
+    return {name: value for name, value in given.items() if value}
 
 
 def _package(role: Role, package: Package, path: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from desired_state.answer import observation_of, read_answer
 from desired_state.contract import KindMeta, Verb
@@ -14,10 +15,10 @@ from desired_state.observed import Observation
 from desired_state.record import Recorded
 from desired_state.withdrawal import ToHold
 from puller.bundles import Bundle, BundleDamaged, check_bundle
-from puller.calls.environment import environment
+from puller.calls.environment import environment, told
 from puller.calls.secrets import Secrets
 from puller.paths import Paths
-from puller.ports import Call, Clock, Runner
+from puller.ports import NOTHING_KNOWN, Call, Clock, Known, Runner
 from puller.reconciling.parts import Parts
 
 DEFAULT_TIMEOUT_S = 60
@@ -82,15 +83,18 @@ class Scripts(Struct, frozen=True, kw_only=True):
             ),
         )
 
-    async def look(self, service: Service) -> Observation:
-        """Asks `check_status`. Whatever keeps the script from answering makes the service unknown, and nothing else."""
+    async def look(self, service: Service, known: Known = NOTHING_KNOWN) -> Observation:
+        """Asks `check_status`. Whatever keeps the script from answering makes the service unknown, and nothing else.
+
+        `known`: what the caller has just read of the service's files and process.
+        """
         if service.kind not in self.kinds:
-            told = f"the bundle that the document pins has no script of kind {service.kind} that this agent can read"
-            return self._unknown(service, told)
+            why = f"the bundle that the document pins has no script of kind {service.kind} that this agent can read"
+            return self._unknown(service, why)
         folder = self.paths.steps / LOOK_STEP / service.name
         try:
             call = self.call(service, Verb.CHECK_STATUS, step=look_step(service.name), folder=folder)
-            ended = await self.runner.ask(call)
+            ended = await self.runner.ask(replace(call, environment=call.environment | told(known)))
         except (BundleDamaged, OSError) as error:
             return self._unknown(service, f"check_status cannot be run: {error}")
         if ended.timed_out:

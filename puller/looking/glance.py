@@ -11,8 +11,9 @@ import structlog
 from desired_state.names import ServiceName
 from desired_state.observed import Observation
 from puller.looking.listening import listening_ports
-from puller.looking.proc import boot_id, start_time
+from puller.looking.proc import boot_id, command_digest, start_time
 from puller.looking.watched_files import WatchedFiles
+from puller.ports import Known
 
 SYSTEMCTL_TIMEOUT_S = 10.0
 _log = structlog.get_logger("towline.glance")
@@ -34,6 +35,16 @@ class HostGlance:
         return frozenset(
             seen.service for seen in observations if seen.unit in changed_units or not self._same(seen, listening)
         )
+
+    def known(self, seen: Observation) -> Known:
+        """See ports.Glance."""
+        config = self._files.config_digest(seen.watch) if seen.watch else ""
+        process = seen.identity
+        command = "" if process is None else command_digest(process.pid)
+        # Asked after reading: the number may have become another process's meanwhile.
+        if process is None or not command or start_time(process.pid) != process.start_time:
+            return Known(config=config)
+        return Known(config=config, command=f"{process.pid}:{process.start_time}:{command}")
 
     def _same(self, seen: Observation, listening: frozenset[int]) -> bool:
         if seen.identity is not None and (

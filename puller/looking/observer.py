@@ -11,7 +11,7 @@ from desired_state.names import ServiceName
 from desired_state.observed import Observation, Observed
 from desired_state.record import Record
 from puller.calls.scripts import Scripts, as_applied
-from puller.ports import Clock, Glance
+from puller.ports import NOTHING_KNOWN, Clock, Glance, Known
 
 LOOKS_AT_ONCE = 4
 _CHEAP = frozenset({"running", "stopped", "absent"})
@@ -57,13 +57,18 @@ class Observer:
         # Half a second early rather than one poll late: poll and health intervals are usually the same.
         return self._clock.monotonic() - look.at >= interval_s - 0.5
 
+    def _known(self, name: ServiceName, scripts: Scripts) -> Known:
+        """What the script need not read itself. Nothing after a look of another bundle, which may watch other files."""
+        look = self._looks.get(name)
+        return NOTHING_KNOWN if look is None or look.bundle != scripts.bundle.digest else self._glance.known(look.seen)
+
     async def _ask(self, services: Collection[Service], scripts: Scripts) -> None:
         """Asks several scripts side by side, a few at once."""
         room = asyncio.Semaphore(LOOKS_AT_ONCE)
 
         async def ask(service: Service) -> None:
             async with room:
-                seen = await scripts.look(service)
+                seen = await scripts.look(service, self._known(service.name, scripts))
                 self._looks[service.name] = _Look(seen, scripts.bundle.digest, self._clock.monotonic())
 
         async with asyncio.TaskGroup() as group:

@@ -1,6 +1,7 @@
 """What the kernel says of processes."""
 
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 
@@ -21,3 +22,11 @@ def start_time(pid: int) -> int | None:
         return None
     fields = stat[stat.rindex(b")") + 2 :].split()  # the name may hold spaces and parentheses
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def command_digest(pid: int) -> str:
+    """The sha256 of a process's command line as the kernel tells it, in hex; empty when it is gone."""
+    try:
+        return sha256(Path(f"/proc/{pid}/cmdline").read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -68,6 +68,7 @@ digests() {
 # config_digest -> REPLY: over CONFIG_FILES, as the contract says. Extra files may ride along: DIGESTS holds them last.
 config_digest() {
   local text
+  ! caller_has_read "$@" || return 0
   digests "${CONFIG_FILES[@]}" "$@"
   ! kept_digest || return 0
   printf -v text '%s\n' "${DIGESTS[@]:0:${#CONFIG_FILES[@]}}"
@@ -75,20 +76,36 @@ config_digest() {
   REPLY="sha256:${REPLY%% *}"
 }
 
-# kept_digest -> REPLY: what configure has kept (drift.sh), where it is of just these files with just these digests: a look at
-# a service that nobody touched costs one process less.
+# kept_digest [DIGEST] -> REPLY: what configure has kept (drift.sh), where it is of just these files with just the digests of
+# DIGESTS: a look at a service that nobody touched costs one process less. With DIGEST: where it is that one; sets DIGESTS.
 kept_digest() {
   local hash file digest=''
   local -i number=0
+  local -a hashes=()
   [[ -r $run/written/digests ]] || return 1
   {
     read -r digest || return 1
     while IFS=' ' read -r hash file; do
-      [[ $file == "${CONFIG_FILES[number]-}" && $hash == "${DIGESTS[number]}" ]] || return 1
+      [[ $file == "${CONFIG_FILES[number]-}" ]] && { (($#)) || [[ $hash == "${DIGESTS[number]}" ]]; } || return 1
+      hashes+=("$hash")
       number+=1
     done
   } <"$run/written/digests"
-  [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] && ((number == ${#CONFIG_FILES[@]})) && REPLY=$digest
+  [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] && ((number == ${#CONFIG_FILES[@]})) && [[ $digest == "${1-$digest}" ]] || return 1
+  (($# == 0)) || DIGESTS=(${hashes[@]+"${hashes[@]}"})
+  REPLY=$digest
+}
+
+# caller_has_read [/proc/PID/cmdline] -> REPLY: the puller reads the watched files and the command line itself before it asks for a
+# look, and tells their digests (docs/scripts/contract.md). Where they are what configure has kept, of the very process that we
+# know, they are not read once more: that takes a process, a third of what a look costs.
+caller_has_read() {
+  [[ -n ${TOWLINE_CONFIG-} ]] || return 1
+  (($# == 0)) || [[ ${TOWLINE_COMMAND-} =~ ^([0-9]+):([0-9]+):([0-9a-f]{64})$ ]] || return 1
+  local -a process=(${BASH_REMATCH[@]+"${BASH_REMATCH[@]:1}"})
+  (($# == 0)) || [[ $1 == "/proc/${process[0]}/cmdline" && ${process[1]} == "${IDENTITY[start_time]-}" ]] || return 1
+  kept_digest "$TOWLINE_CONFIG" || return 1
+  (($# == 0)) || DIGESTS+=("${process[2]}")
 }
 
 # salt -> REPLY: 128 random bits that never leave the host. A configuration file with a secret carries them, so its

@@ -78,23 +78,29 @@ end_leftovers() {
 declare -a LISTENING=()
 declare EXE=''
 listening_ports() {
-  local line links=''
-  local -A port_of=() seen=()
+  local line links='' inode port
+  local -a inodes=()
+  local -A port_of=() seen=() # port_of: by the inode of each socket that the process has open; empty: it does not listen there
   LISTENING=() EXE=''
-  listening_sockets /proc/net/tcp /proc/net/sockstat 'TCP:'
-  listening_sockets /proc/net/tcp6 /proc/net/sockstat6 'TCP6:'
   read_links "$1" || links=$(LC_ALL=C exec find "/proc/$1/exe" "/proc/$1/fd" -maxdepth 1 \( -name exe -o -lname 'socket:*' \) -printf '%f %l\n' 2>/dev/null) || :
-  local IFS=$'\n'
-  set -f # split at line ends alone
-  for line in $links; do
+  while [[ -n $links ]]; do
+    line=${links%%$'\n'*} links=${links#"$line"} links=${links#$'\n'}
     if [[ $line == exe\ * ]]; then
       EXE=${line#exe }
-    elif line=${line//[!0-9 ]/} && line=${port_of[${line#* }]-} && [[ -n $line && -z ${seen[$line]-} ]]; then
-      seen[$line]=1
-      LISTENING+=("$line")
+    else
+      inode=${line#* } inode=${inode//[!0-9]/}
+      inodes+=("$inode") port_of[$inode]=''
     fi
   done
-  set +f
+  local -i unknown=${#port_of[@]}
+  listening_sockets /proc/net/tcp /proc/net/sockstat 'TCP:'
+  listening_sockets /proc/net/tcp6 /proc/net/sockstat6 'TCP6:'
+  for inode in ${inodes[@]+"${inodes[@]}"}; do
+    port=${port_of[$inode]}
+    [[ -n $port && -z ${seen[$port]-} ]] || continue
+    seen[$port]=1
+    LISTENING+=("$port")
+  done
   [[ ${CHILD_LISTENS-} != true || ${#LISTENING[@]} -gt 0 ]] || children_listen "$1"
 }
 
@@ -132,15 +138,15 @@ read_links() {
   done
 } 2>/dev/null # any of these may be gone meanwhile
 
-# listening_sockets TABLE COUNTS NAME: adds to port_of: the port, by the socket's inode. The tables of the kernel begin with the
-# listening sockets. Read in small parts that fit its lines about, and no further than to as many as COUNTS says there are:
+# listening_sockets TABLE COUNTS NAME: fills port_of, and counts down unknown; with all known there is nothing left to read. The
+# tables of the kernel begin with the listening sockets. Read in small parts that fit its lines about, and no further than to as many as COUNTS says there are:
 # to find out that there are no more, or to fill a larger part, the kernel looks through all connections, which takes it a
 # millisecond.
 listening_sockets() {
   local part='' text=''
   local -i most=0 met=0
   local -a fields
-  [[ -r $1 ]] || return 0
+  ((unknown)) && [[ -r $1 ]] || return 0
   sockets_in_use "$2" "$3" && ((REPLY > 0)) || return 0
   most=$REPLY
   while IFS= read -r -N 150 part || [[ -n $part ]]; do
@@ -151,8 +157,11 @@ listening_sockets() {
       # A line may be cut: the table changes while it is read.
       [[ ${#fields[@]} -ge 10 && "${fields[0]}${fields[1]}" =~ ^[0-9]+:[0-9A-F]+:[0-9A-F]{4}$ ]] || continue
       [[ ${fields[3]} == 0A ]] || return 0
-      port_of[${fields[9]}]=$((16#${fields[1]##*:}))
       met+=1
+      [[ -n ${port_of[${fields[9]}]+open} ]] || continue
+      port_of[${fields[9]}]=$((16#${fields[1]##*:}))
+      unknown=$((unknown - 1)) # not in ((...)): zero is no failure
+      ((unknown)) || return 0
     done
     if ((met >= most)); then
       sockets_in_use "$2" "$3" && ((met < REPLY)) || return 0 # asked again: one may have come meanwhile

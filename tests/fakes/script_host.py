@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from desired_state.contract import Verb
 from desired_state.names import digest_of
 from desired_state.observed import Observation
-from puller.ports import Call, Ended
+from puller.ports import Call, Ended, Known
 
 Script = Callable[[Call], Ended]
 
@@ -30,6 +30,7 @@ class FakeHost:
     services: dict[str, FakeService] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     looks: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     glances: int = 0
     running: int = 0
     most_running: int = 0
@@ -73,6 +74,7 @@ class FakeHost:
 
     async def ask(self, call: Call) -> Ended:
         self.looks.append(call.service)
+        self.told.append(call.environment.get("TOWLINE_CONFIG", ""))
         fault = self.faults.get((call.service, call.verb))
         if fault is not None:
             return fault(call)
@@ -81,6 +83,9 @@ class FakeHost:
     async def different(self, observations: Collection[Observation]) -> frozenset[str]:
         self.glances += 1
         return frozenset(seen.service for seen in observations if not self._looks_like(seen))
+
+    def known(self, seen: Observation) -> Known:
+        return Known(config=self.service(seen.service).config)
 
     def _looks_like(self, seen: Observation) -> bool:
         now = self.service(seen.service)

@@ -18,6 +18,7 @@ from puller.looking.glance import HostGlance
 from puller.looking.listening import listening_ports
 from puller.looking.proc import boot_id, start_time
 from puller.looking.watched_files import WatchedFiles
+from puller.ports import Known
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -111,6 +112,20 @@ def test_an_edited_file_looks_different(tmp_path: Path) -> None:
     file.write_text("port 6380\n")
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert looks_different(glance, before)
+
+
+def test_what_is_read_in_process_is_told_of_this_very_process(tmp_path: Path, child: "subprocess.Popen[bytes]") -> None:
+    """The digest is of the files as they are now; a number that is another process's by now says nothing."""
+    file = tmp_path / "redis.conf"
+    file.write_text("port 6379\n")
+    before = seen(watch=(str(file),), config=digest("0" * 64), identity=identity(child.pid))
+    known = HostGlance().known(before)
+    assert digest(sha256(b"port 6379\n").hexdigest()) == known.config
+    command = sha256(b"sleep\x001000\0").hexdigest()
+    assert f"{child.pid}:{start_time(child.pid)}:{command}" == known.command
+    another = Identity(boot_id=boot_id(), pid=child.pid, start_time=1)
+    assert "" == HostGlance().known(seen(identity=another)).command
+    assert Known() == HostGlance().known(seen())
 
 
 def test_a_file_that_cannot_be_read_is_left_to_the_script(tmp_path: Path) -> None:

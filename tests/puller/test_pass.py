@@ -223,6 +223,21 @@ def test_a_script_is_asked_when_its_answer_is_old(tmp_path: Path) -> None:
     on_a_host(tmp_path, story)
 
 
+def test_a_later_look_is_told_what_was_read_in_process(tmp_path: Path) -> None:
+    """The first look of a service reads everything itself; the script of the next ones is told the digest."""
+
+    async def story(p: FakePuller) -> None:
+        p.publish(running("one", health={"interval_s": 150}))
+        await p.run_pass()
+        first, p.host.told = p.host.told, []
+        for _ in range(3):
+            await p.run_pass()
+        assert "" == first[0]
+        assert [p.host.service("one").config] == p.host.told
+
+    on_a_host(tmp_path, story)
+
+
 def test_a_degraded_service_is_asked_each_time(tmp_path: Path) -> None:
     """Only a script can tell that a service is whole again."""
 

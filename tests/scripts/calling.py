@@ -6,13 +6,17 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
 
-from desired_state.answer import read_answer
+from desired_state.answer import observation_of, read_answer
 from desired_state.contract import Verb
+from puller.calls.environment import told
 from puller.kinds.traces import running_below
+from puller.looking.glance import HostGlance
+from puller.ports import NOTHING_KNOWN, Known
 from tests.middleware import Package
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -122,9 +126,9 @@ class Service:
             made |= {f"{variable}_VERSION": package.version, f"{variable}_DIGEST": package.digest}
         return made
 
-    def begin(self, verb: str, *, path: str = "") -> "Running":
+    def begin(self, verb: str, *, path: str = "", known: Known = NOTHING_KNOWN) -> "Running":
         """Starts a call and does not wait for it; programs of that folder come first."""
-        environment = self.environment()
+        environment = self.environment() | told(known)
         if first := path or self.programs:
             environment["PATH"] = f"{first}:{environment['PATH']}"
         out, err = self.scratch / "out", self.scratch / "err"
@@ -161,6 +165,15 @@ class Service:
     def status(self) -> Said:
         """What check_status says."""
         return self.call("check_status")
+
+    def known(self, said: Said) -> Known:
+        """What the puller tells with its next look, after this answer of check_status."""
+        answer = read_answer(Verb.CHECK_STATUS, said.code, said.out.encode(), said.err.encode())
+        return HostGlance().known(observation_of(self.name, answer, datetime.now(UTC)))
+
+    def status_again(self, known: Known) -> Said:
+        """What check_status says to a caller who has just read that itself."""
+        return self.begin("check_status", known=known).wait()
 
     def state_now(self) -> str:
         """The state that check_status tells."""
